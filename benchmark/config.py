@@ -1,0 +1,102 @@
+"""The typed configuration of one cell: one method, one setting, one seed.
+
+`benchmark.grid` reads a YAML grid and resolves it into these. Nothing here imports torch.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from benchmark.data.configs import DatasetConfig
+
+
+class Section(BaseModel):
+    """A configuration section: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EpisodesConfig(Section):
+    """The tasks: `ways` classes, and per class `shots` labelled, `unlabelled` and `queries` images."""
+
+    ways: int = Field(5, ge=2)
+    shots: int = Field(1, ge=1)
+    queries: int = Field(5, ge=1)
+    unlabelled: int = Field(0, ge=0)
+
+
+class TrainConfig(Section):
+    """Training, on episodes drawn from the training split.
+
+    `steps` optimiser steps of `batch` episodes each, or as many as fit into `minutes`: the cell times a few steps
+    on throw-away weights first, fixes the number of steps from that and records it, so a result can be repeated
+    exactly with `steps`. Minutes are processor minutes on a CPU (a busy machine takes longer, but trains as much)
+    and wall-clock minutes on a GPU; validation is not counted.
+    """
+
+    batch: int = Field(16, ge=1)
+    steps: int | None = Field(None, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.0, ge=0, lt=1)
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    decay_rate: float = Field(0.95, gt=0, le=1)
+    decay_steps: int = Field(100_000, ge=1)
+    clip: float | None = Field(None, gt=0)
+    validate_every: int = Field(500, ge=1)
+    validation_episodes: int = Field(200, ge=2)
+    ways: int | None = Field(None, ge=2)
+    shots: int | None = Field(None, ge=1)
+    queries: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TrainConfig":
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give exactly one of 'steps' and 'minutes'")
+        return self
+
+
+class TestConfig(Section):
+    """The frozen test set: `episodes` tasks drawn with `seed`, `queries` images per class (default: as in training)."""
+
+    __test__ = False  # not a pytest class
+
+    episodes: int = Field(600, ge=2)
+    queries: int | None = Field(None, ge=1)
+    seed: int = Field(2022, ge=0)
+
+
+class CellConfig(Section):
+    """Everything that determines a cell's numbers."""
+
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
+    episodes: EpisodesConfig = EpisodesConfig()
+    method: str
+    model: dict[str, Any] = {}
+    train: TrainConfig
+    test: TestConfig = TestConfig()
+    seed: int = Field(0, ge=0)
+    timeout_minutes: float | None = Field(None, gt=0)
+    plugins: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that identify the cell: a hash of every setting that differs from its default."""
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"timeout_minutes", "plugins"})
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def train_episodes(self) -> EpisodesConfig:
+        """The shape of training episodes: as tested, unless `train` says otherwise."""
+        changed = {k: v for k in ("ways", "shots", "queries") if (v := getattr(self.train, k)) is not None}
+        return self.episodes.model_copy(update=changed)
+
+    @property
+    def test_episodes(self) -> EpisodesConfig:
+        """The shape of validation and test episodes."""
+        return self.episodes.model_copy(update={"queries": self.test.queries or self.episodes.queries})

@@ -1,0 +1,44 @@
+"""Datasets: images grouped by class, in class-disjoint training, validation and test splits.
+
+To add a dataset:
+
+1. a file `benchmark/data/<name>.py` with `load(config, root) -> Dataset` (`benchmark.data.splits.split_dataset` builds
+   one from images grouped by class) and a docstring that says what the images are and how they were prepared;
+2. a `<Name>Config` in `benchmark/data/configs.py`, whose `name` is the file's name, added to `DatasetConfig`.
+
+Nothing else: `load` finds the file by the configuration's name.
+"""
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.data.configs import DatasetConfig
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
+
+DATA_VARIABLE = "HTBENCH_DATA"
+"""Environment variable naming the folder with the datasets."""
+
+
+def user_cache() -> Path:
+    """The per-user cache folder, `~/.cache/htbench` or as XDG_CACHE_HOME says (it may not exist yet)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "htbench"
+
+
+def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
+    """Load a dataset; the first time it may be downloaded or decoded, later it comes from a cache in under a second.
+
+    Args:
+        config: which dataset, and its options.
+        root: folder with one subfolder per dataset; default `$HTBENCH_DATA`, else the per-user cache folder.
+
+    Raises:
+        UserError: data are missing, damaged or too few; the message says what to do.
+    """
+    folder = root or Path(os.environ.get(DATA_VARIABLE) or user_cache())
+    module = import_module(f"benchmark.data.{config.name}")
+    dataset: Dataset = module.load(config, folder)
+    return dataset

@@ -1,0 +1,72 @@
+"""What a dataset is to the rest of the benchmark: images grouped by class, in three class-disjoint splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from benchmark.data.rotations import Rotations
+
+
+@dataclass(frozen=True)
+class ClassImages:
+    """The images of one split, grouped by class.
+
+    Attributes:
+        images: (M, C, H, W) uint8; the images of one class are consecutive. Ink or foreground is bright.
+        first: (classes + 1,) int64; class c owns images first[c] .. first[c + 1] - 1.
+        names: one name per class.
+        rotations: see `Rotations`.
+    """
+
+    images: Tensor
+    first: Tensor
+    names: tuple[str, ...]
+    rotations: Rotations = "none"
+
+    @property
+    def classes(self) -> int:
+        """Number of classes an episode can draw from (rotated classes counted)."""
+        return len(self.names) * (4 if self.rotations == "classes" else 1)
+
+    @cached_property
+    def turned(self) -> Tensor:
+        """(4M, C, H, W) uint8: row k * M + m is image m turned by k quarter turns; just the images without rotations.
+
+        Kept in memory: an indexed copy is several times faster than turning the images of every episode.
+        """
+        if self.rotations == "none":
+            return self.images
+        return torch.cat([torch.rot90(self.images, k, dims=(-2, -1)) for k in range(4)])
+
+    def to(self, device: torch.device) -> "ClassImages":
+        """The same images on a device: episodes are sampled where the images are."""
+        return replace(self, images=self.images.to(device), first=self.first.to(device))
+
+    @property
+    def smallest_class(self) -> int:
+        """Number of images in the smallest class."""
+        return int((self.first[1:] - self.first[:-1]).min())
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, c, h, w = self.images.shape
+        return c, h, w
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset with its class splits.
+
+    Attributes:
+        name: as in a grid's `dataset.name`.
+        sha256: of the images and class names before splitting; recorded in every result.
+        splits: `train`, `validation` and `test`, disjoint in classes.
+    """
+
+    name: str
+    sha256: str
+    splits: Mapping[str, ClassImages]

@@ -1,0 +1,195 @@
+"""One cell, in this process: train, choose on validation, score on the frozen test episodes, leave a record.
+
+`python -m benchmark.execution.cell FOLDER --device cpu` is what the scheduler starts.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import CellConfig
+from benchmark.errors import UserError
+from benchmark.result import Data, Failure, Model, Provenance, Result, TestScore, Training
+from benchmark.runtime import die_with_parent, prepare_process
+from benchmark.store import CellStore
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import ClassImages, Dataset
+    from benchmark.training import Progress
+    from methods.method import Method
+
+
+def main() -> int:
+    """Entry point of a cell's process; exit status 0 if the cell has its numbers, 1 if it failed, 2 if refused."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.execution.cell")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--die-with-parent", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.die_with_parent:
+        die_with_parent(signal.SIGKILL)
+    prepare_process()
+    store = CellStore(arguments.folder)
+    try:
+        with store.lock():
+            result = store.result() or run(store, arguments.device)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if result.state == "done" else 1
+
+
+def run(store: CellStore, device: str) -> Result:
+    """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
+    import torch
+
+    from benchmark.training import DivergedError
+
+    torch.set_num_threads(1)
+    config = store.config()
+    try:
+        return _train_and_score(store, config, torch.device(device))
+    except DivergedError as error:
+        failure = Failure(kind="diverged", reason=str(error))
+    except UserError as error:
+        failure = Failure(kind="bad input", reason=str(error))
+    except Exception as error:
+        failure = Failure(
+            kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
+        )
+        traceback.print_exc()
+    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure)
+    store.write_result(result)
+    return result
+
+
+def build(config: CellConfig, dataset: "Dataset") -> "Method":
+    """The cell's method with its initial weights, which depend on the seed alone."""
+    import torch
+
+    from benchmark.sampling import stream
+    from methods import registry
+    from methods.method import Setting
+
+    for plugin in config.plugins:
+        registry.load_plugin(Path(plugin))
+    images = dataset.splits["train"]
+    shape = config.train_episodes
+    setting = Setting(shape.ways, shape.shots, images.image_shape, images.classes)
+    registered = registry.get(config.method)
+    if registered.learner.fixed_ways and shape.ways != config.episodes.ways:
+        raise UserError(
+            f"{config.method} is built for one number of ways: train.ways ({shape.ways}) must equal"
+            f" episodes.ways ({config.episodes.ways})"
+        )
+    torch.manual_seed(stream("initial weights", config.seed) & 0xFFFFFFFF)
+    return registered.build(config.model, setting)
+
+
+def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Result:
+    from benchmark import checkpoint, data, evaluation, provenance, sampling
+
+    started = datetime.now(UTC)
+    dataset = data.load(config.dataset)
+    method = build(config, dataset).to(device)
+    train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
+    progress = _train(store, config, method, train, validation)
+
+    # Only now do test images exist in this process's hands: nothing before could have looked at them.
+    shape = config.test_episodes
+    if store.best_checkpoint.exists():
+        method.load_state_dict(checkpoint.load(store.best_checkpoint, device)["method"])
+    test, test_stream = dataset.splits["test"], sampling.stream("test", config.test.seed)
+    scores = evaluation.accuracies(method, test.to(device), shape, test_stream, config.test.episodes)
+    some = sampling.sample(validation, shape, sampling.stream("validation", 0), 0, 4)
+    commit, changed = provenance.code_version()
+    result = Result(
+        key=config.key,
+        config=config.model_dump(mode="json"),
+        test=TestScore(
+            accuracy=float(scores.mean(dtype="float64")),
+            episodes=len(scores),
+            sha256=sampling.fingerprint(dataset.sha256, test, shape, test_stream, config.test.episodes),
+        ),
+        training=Training(
+            steps=progress.step,
+            episodes=progress.step * config.train.batch,
+            seconds=progress.seconds,
+            wall_seconds=progress.wall_seconds,
+            episodes_per_second=progress.step * config.train.batch / max(progress.seconds, 1e-9),
+            best_step=progress.best_step,
+            best_validation_accuracy=progress.best_accuracy,
+        ),
+        model=Model(
+            parameters=sum(p.numel() for p in method.parameters() if p.requires_grad),
+            solver_parameters=method.solver_parameters(shape.ways),
+            transductive=evaluation.measure_transductive(method, some),
+        ),
+        data=Data(name=dataset.name, sha256=dataset.sha256),
+        provenance=Provenance(
+            commit=commit,
+            uncommitted_changes=changed,
+            versions=provenance.versions(),
+            hardware=provenance.hardware(),
+            device=str(device),
+            started=started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        ),
+    )
+    store.write_result(result, scores)
+    return result
+
+
+def _train(
+    store: CellStore, config: CellConfig, method: "Method", train: "ClassImages", validation: "ClassImages"
+) -> "Progress":
+    """Train from wherever the cell stands; a method without anything to train is left as it is."""
+    from benchmark import checkpoint
+    from benchmark.training import Progress, Trainer
+
+    if not any(p.requires_grad for p in method.parameters()):
+        return Progress(steps=0)
+    trainer = Trainer(config, method, train, validation)
+    keeper = FolderKeeper(store)
+    if store.last_checkpoint.exists():
+        trainer.restore(checkpoint.load(store.last_checkpoint, train.images.device))
+        store.drop_metrics_after(trainer.progress.step)
+    elif config.train.minutes is not None:
+        trainer.calibrate()
+        keeper.keep_last(trainer.state())
+    trainer.run(keeper)
+    return trainer.progress
+
+
+class FolderKeeper:
+    """Keeps training's traces in the cell's folder."""
+
+    def __init__(self, store: CellStore) -> None:
+        self.store = store
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append a line to the metrics."""
+        with self.store.metrics_file.open("a") as file:
+            file.write(json.dumps({**record, "time": round(time.time(), 3)}) + "\n")
+
+    def keep_best(self, weights: dict[str, Any]) -> None:
+        """Write the weights chosen on validation."""
+        from benchmark import checkpoint
+
+        checkpoint.save(self.store.best_checkpoint, {"method": weights})
+
+    def keep_last(self, state: dict[str, Any]) -> None:
+        """Write the state to continue from."""
+        from benchmark import checkpoint
+
+        checkpoint.save(self.store.last_checkpoint, state)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

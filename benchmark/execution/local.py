@@ -1,0 +1,116 @@
+"""The local engine: one process per cell, `workers` at a time.
+
+A cell that runs out of memory or crashes the interpreter takes nothing else with it.
+"""
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.errors import UserError
+from benchmark.result import Failure, Result
+from benchmark.store import CellStore
+
+_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 5.0  # between asking a process to stop and stopping it
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened: a cell started or ended (`note` says how, if not well), or just half a second passed."""
+
+    kind: Literal["started", "ended", "tick"]
+    cell: CellStore | None = None
+    note: str = ""
+
+
+@dataclass
+class _Worker:
+    cell: CellStore
+    process: subprocess.Popen[bytes]
+    deadline: float
+    timed_out: bool = False
+
+
+def execute(cells: Sequence[CellStore], *, workers: int, device: str) -> Generator[Event]:
+    """Run cells, yielding events; closing the generator stops the processes (their cells can be continued)."""
+    waiting = list(cells)
+    busy: list[_Worker] = []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                cell = waiting.pop(0)
+                busy.append(_start(cell, device))
+                yield Event("started", cell)
+            time.sleep(_POLL_SECONDS)
+            for worker in list(busy):
+                _enforce_timeout(worker)
+                if worker.process.poll() is not None:
+                    busy.remove(worker)
+                    yield Event("ended", worker.cell, _settle(worker))
+            yield Event("tick")
+    finally:
+        for worker in busy:
+            worker.process.terminate()
+        for worker in busy:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_GRACE_SECONDS)
+            worker.process.kill()
+            worker.process.wait()
+
+
+def _start(cell: CellStore, device: str) -> _Worker:
+    command = [sys.executable, "-m", "benchmark.execution.cell", str(cell.folder.resolve()), "--device", device]
+    # Started from anywhere, a cell must find this very code.
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "OMP_NUM_THREADS": "1"}
+    with cell.log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "--die-with-parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
+    limit = cell.config().timeout_minutes
+    return _Worker(cell, process, time.monotonic() + (math.inf if limit is None else limit * 60))
+
+
+def _enforce_timeout(worker: _Worker) -> None:
+    over = time.monotonic() - worker.deadline
+    if over > 0 and not worker.timed_out:
+        worker.timed_out = True
+        worker.process.terminate()
+    elif over > _GRACE_SECONDS:
+        worker.process.kill()
+
+
+def _settle(worker: _Worker) -> str:
+    """Make sure an ended process left a record or a cell that can be continued; returns what went wrong, or ""."""
+    cell, status = worker.cell, worker.process.returncode
+    result = cell.result()
+    if result is not None:
+        return result.failure.reason if result.failure else ""
+    if worker.timed_out:
+        config = cell.config()
+        failure = Failure(kind="timed out", reason=f"not finished within timeout_minutes: {config.timeout_minutes:g}")
+    elif status < 0:
+        # Killed from outside: nothing wrong with the cell as far as anyone knows, so it stays to be continued.
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}; run again to continue it"
+    else:
+        failure = Failure(kind="crashed", reason=_last_line(cell) or f"the process ended with status {status}")
+    config = cell.config()
+    with contextlib.suppress(UserError):  # a full disk: the note still reaches the user
+        cell.write_result(Result(key=config.key, config=config.model_dump(mode="json"), failure=failure))
+    return failure.reason
+
+
+def _last_line(cell: CellStore) -> str:
+    lines = cell.log_file.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:500] if lines else ""

@@ -1,0 +1,112 @@
+"""Writing a report: the record of the cells, and everything derived from it.
+
+    results/<name>/
+      grid.yaml  cells.json  accuracies.npz     the record (see `benchmark.reporting.collect`)
+      table.md  table.csv  table.tex            the table of results; the CSV has more columns
+      *.png  *.svg                              figures
+      report.html                               all of it on one page that needs nothing else
+      provenance.json                           code, libraries, machines, data
+
+The derived files are a function of the record: `rebuild_report` writes the same bytes again.
+"""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import UserError
+from benchmark.reporting.collect import Record, collect
+from benchmark.reporting.results_table import results_table
+from benchmark.reporting.rows import Row, make_rows
+from benchmark.reporting.tables import Table, to_csv, to_latex, to_markdown
+from benchmark.reporting.words import sentences
+from benchmark.store import ExperimentStore, write_text
+
+if TYPE_CHECKING:
+    from benchmark.grid import Grid
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a report found: its record, rows and table, and what they say."""
+
+    record: Record
+    rows: list[Row]
+    table: Table
+    sentences: list[str]
+
+
+def write_report(grid: "Grid", experiment: ExperimentStore, out: Path) -> Summary:
+    """Read the run directory and write the report of whatever is finished to the folder `out`.
+
+    Raises:
+        UserError: a cell's record is damaged, `out` cannot be written, or a library of the report extra is missing.
+    """
+    record = collect(grid, experiment)
+    record.save(out)
+    return _derive(record, out)
+
+
+def rebuild_report(out: Path) -> Summary:
+    """Write every derived file again from the record in `out`; the run directory is not needed.
+
+    Raises:
+        UserError: the record is missing or damaged.
+    """
+    return _derive(Record.load(out), out)
+
+
+def summarize(record: Record) -> Summary:
+    """What the record says."""
+    rows = make_rows(record)
+    return Summary(record, rows, results_table(record, rows), sentences(record, rows))
+
+
+def provenance(record: Record, folder: Path) -> dict[str, Any]:
+    """Every version, machine, data set and test set behind the numbers, and the hashes of the record."""
+    results = [cell.result for cell in record.cells if cell.result is not None]
+    sources = [result.provenance for result in results if result.provenance]
+    return {
+        "name": record.name,
+        "commits": _distinct(s.commit for s in sources),
+        "uncommitted_changes": any(s.uncommitted_changes for s in sources),
+        "versions": _distinct(s.versions for s in sources),
+        "hardware": _distinct({**s.hardware, "device": s.device} for s in sources),
+        "started": min((s.started for s in sources), default=None),
+        "finished": max((s.finished for s in sources), default=None),
+        "training_hours": round(sum(r.training.seconds for r in results if r.training) / 3600, 3),
+        "datasets": _distinct(r.data.model_dump() for r in results if r.data),
+        "test_episodes_sha256": _distinct(r.test.sha256 for r in results if r.test),
+        "record_sha256": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("grid.yaml", "cells.json", "accuracies.npz")
+        },
+    }
+
+
+def _derive(record: Record, out: Path) -> Summary:
+    from benchmark.reporting.figures import draw_all
+    from benchmark.reporting.html import report_page
+
+    for library in ("jinja2", "matplotlib"):
+        if importlib.util.find_spec(library) is None:
+            raise UserError(f"a report needs {library}, which is not installed; pip install 'htbench[report]'")
+    summary = summarize(record)
+    facts = provenance(record, out)
+    write_text(out / "table.md", to_markdown(summary.table))
+    write_text(out / "table.tex", to_latex(summary.table))
+    write_text(out / "table.csv", to_csv(results_table(record, summary.rows, details=True)))
+    write_text(out / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    figures = draw_all(summary.rows, out)
+    write_text(out / "report.html", report_page(summary, figures, facts, out))
+    return summary
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Different values in a fixed order."""
+    found = {json.dumps(value, sort_keys=True): value for value in values}
+    return [found[key] for key in sorted(found)]

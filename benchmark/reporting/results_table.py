@@ -1,0 +1,188 @@
+"""The table of results: one row per method and setting, failed and missing ones included."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from benchmark.reporting.collect import Record
+from benchmark.reporting.rows import Row, short_name, task_text
+from benchmark.reporting.tables import Column, Estimate, Table, Value, text
+
+_FACTS = (
+    Column("accuracy", "accuracy %"),
+    Column("episode_only", "episodes only ±", 2),
+    Column("seeds", "seeds"),
+    Column("episodes", "episodes"),
+    Column("task_network", "task network"),
+    Column("parameters", "trained numbers"),
+    Column("transductive", "transductive"),
+    Column("minutes", "training min", 1),
+    Column("steps", "steps"),
+    Column("published", "published %"),
+    Column("difference", "difference", 1),
+    Column("verdict", "verdict"),
+    Column("note", "note"),
+)
+
+_DETAILS = (
+    Column("interval", "interval"),
+    Column("low", "low"),
+    Column("high", "high"),
+    Column("bootstrap_low", "bootstrap low"),
+    Column("bootstrap_high", "bootstrap high"),
+    Column("seed_sd", "sd over seeds"),
+    Column("behind_best", "behind best"),
+    Column("behind_best_low", "low"),
+    Column("behind_best_high", "high"),
+    Column("p_adjusted", "p (Holm)"),
+    Column("p_permutation", "p (sign flips)"),
+    Column("tied_with_best", "tied with best"),
+    Column("episodes_sha256", "test episodes"),
+)
+
+
+def results_table(record: Record, rows: Sequence[Row], *, details: bool = False) -> Table:
+    """The table; `details` adds the columns that only the CSV has room for."""
+    axes = [axis for axis in record.axes if axis not in ("method", "seed")]
+    names = Counter(map(short_name, axes))
+    titles = {axis: short_name(axis) if names[short_name(axis)] == 1 else axis for axis in axes}
+    columns = [Column("method", "method"), *(Column(axis, title) for axis, title in titles.items()), *_FACTS]
+    values = [_values(row) for row in rows]
+    if details:
+        columns += _DETAILS
+        values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
+    caption = f"{record.name}: {', '.join(dict.fromkeys(task_text(cell) for cell in record.cells))}"
+    if not details:
+        # What is the same in every row is said once.
+        for key in ("episodes", "steps"):
+            same = {value for one in values if (value := one.get(key)) is not None}
+            if len(same) == 1:
+                columns = [column for column in columns if column.key != key]
+                caption += f", {text(same.pop())} test episodes" if key == "episodes" else ""
+    table = Table(columns, values, caption, notes(record, rows))
+    return table if details else table.without_empty_columns()
+
+
+def notes(record: Record, rows: Sequence[Row]) -> list[str]:
+    """What a reader must know to read the numbers."""
+    lines = []
+    kinds = {row.interval.kind for row in rows if row.interval}
+    if "seeds x episodes" in kinds:
+        lines.append("accuracy: mean ± half-width of the 95 % interval over training seeds and shared test episodes")
+    if "episodes only" in kinds:
+        lines.append(
+            "*: one seed, so the 95 % interval covers the choice of test episodes only, not another training run"
+        )
+    if kinds:
+        lines.append("episodes only ±: what few-shot papers print; it leaves out the training seed")
+    if any(row.tied_with_best for row in rows):
+        lines.append(
+            "bold: the best on the same test episodes with a task network of the same width,"
+            " and all that are not shown to be worse (paired, Holm-corrected, 5 %)"
+        )
+    lines.append("task network: numbers in the network that classifies one task's queries")
+    lines += _published_notes(rows)
+    lines.append(f"budget: {budget(record)}")
+    machines = machine(record)
+    if machines:
+        lines.append(f"machine: {machines}")
+    hashes = sorted({r.test.sha256 for row in rows for r in row.results if r.test})
+    if hashes:
+        lines.append(f"test episodes: sha256 {', '.join(one[:16] for one in hashes)}")
+    planned, done = len(record.cells), sum(cell.state == "done" for cell in record.cells)
+    if done < planned:
+        lines.append(f"incomplete: {done} of {planned} cells done ({_states(record)})")
+    return lines
+
+
+def budget(record: Record) -> str:
+    """The training budgets of the grid: `1,000 steps of 16 episodes`."""
+    texts = []
+    for train in dict.fromkeys(cell.config.train for cell in record.cells):
+        amount = f"{train.steps:,} steps of" if train.steps is not None else f"{train.minutes:g} min, steps of"
+        texts.append(f"{amount} {train.batch} episodes")
+    return "; ".join(dict.fromkeys(texts))
+
+
+def machine(record: Record) -> str:
+    """The machines the cells ran on."""
+    texts = []
+    for cell in record.cells:
+        provenance = cell.result.provenance if cell.result else None
+        if provenance is not None:
+            facts = provenance.hardware
+            name = facts.get("gpu") if provenance.device.startswith("cuda") else facts.get("processor")
+            cores = f", {facts['cores']} cores" if "cores" in facts else ""
+            texts.append(f"{name or 'unknown'}{cores} ({provenance.device})")
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _values(row: Row) -> dict[str, Value]:
+    results = row.results
+    values: dict[str, Value] = {"method": row.method, "published": "", "verdict": "", "difference": ""}
+    for axis, value in row.axes.items():
+        if axis != "method":
+            values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
+    values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
+    values["note"] = "; ".join(row.problems)
+    if row.interval is not None and row.episode_interval is not None:
+        values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
+        values["episode_only"] = 100 * row.episode_interval.half_width
+        values["episodes"] = row.interval.episodes
+    values["task_network"] = _one([r.model.solver_parameters for r in results if r.model])
+    values["parameters"] = _one([r.model.parameters for r in results if r.model])
+    flags = {r.model.transductive for r in results if r.model}
+    values["transductive"] = None if not flags else flags.pop() if len(flags) == 1 else "mixed"
+    trainings = [r.training for r in results if r.training]
+    if trainings:
+        values["minutes"] = fmean(t.seconds for t in trainings) / 60
+        values["steps"] = _one([t.steps for t in trainings])
+    if row.published:
+        match = row.published[0]
+        values["published"] = (
+            str(match.published.accuracy) + {"high": "", "medium": "?", "low": "??"}[match.published.confidence]
+        )
+        values["verdict"] = match.verdict or ""
+        values["difference"] = "" if match.difference is None else f"{100 * match.difference:+.1f}"
+    return values
+
+
+def _details(row: Row) -> dict[str, Value]:
+    values: dict[str, Value] = {"tied_with_best": row.tied_with_best}
+    if row.interval is not None and row.accuracy is not None and row.bootstrap is not None:
+        values |= {"interval": row.interval.kind, "low": row.interval.low, "high": row.interval.high}
+        values |= {"bootstrap_low": row.bootstrap.low, "bootstrap_high": row.bootstrap.high}
+        values["seed_sd"] = float(row.accuracy.mean(axis=1).std(ddof=1)) if len(row.seeds) > 1 else None
+        values["episodes_sha256"] = row.scores.episodes_sha256
+    if row.comparison is not None:
+        interval = row.comparison.interval
+        values |= {"behind_best": interval.mean, "behind_best_low": interval.low, "behind_best_high": interval.high}
+        values |= {"p_adjusted": row.comparison.p_adjusted, "p_permutation": row.comparison.p_permutation}
+    return values
+
+
+def _one(values: Iterable[int]) -> Value:
+    """The value all seeds share, or their range."""
+    found = sorted(set(values))
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
+def _published_notes(rows: Sequence[Row]) -> list[str]:
+    firsts = [row.published[0].published for row in rows if row.published]
+    if not firsts:
+        return []
+    sources = dict.fromkeys(f"{one.paper}{f' ({one.where})' if one.where else ''}" for one in firsts)
+    marks = sorted({one.confidence for one in firsts} - {"high"})
+    meaning = {"medium": "?: one second-hand reading", "low": "??: from memory, check before quoting"}
+    reading = "".join(f"; {meaning[mark]}" for mark in marks)
+    return [
+        f"published: {'; '.join(sources)}{reading}. Protocols differ, see the report",
+        "verdict: the published number lies inside our interval, within a point of our mean, or outside",
+    ]
+
+
+def _states(record: Record) -> str:
+    counts = Counter(cell.state for cell in record.cells)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

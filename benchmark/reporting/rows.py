@@ -1,0 +1,202 @@
+"""Rows: cells that differ in nothing but the seed, aggregated and compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.reporting.collect import CellRecord, Record
+from benchmark.reporting.published import Match, find_published
+from benchmark.result import Result
+from benchmark.statistics import (
+    Comparison,
+    Interval,
+    NotComparableError,
+    Scores,
+    compare_with_best,
+    crossed_bootstrap,
+    episode_interval,
+    primary_interval,
+)
+
+DATASET_NAMES = {"omniglot": "Omniglot", "mini_imagenet": "mini-ImageNet", "tiered_imagenet": "tiered-ImageNet"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one setting, over its seeds.
+
+    Attributes:
+        label: names the row within its setting: the method and its options on the axes of the grid.
+        line: the label without channels: rows of one line in a figure.
+        task: identifies the test episodes that were asked for.
+        setting: rows with the same setting are compared: same test episodes, same size of the per-task network.
+        setting_text: the setting in words.
+        axes: the row's value on every axis but the seed.
+        cells: the planned cells, by seed.
+        seeds: the finished seeds.
+        accuracy: (S, E) in [0, 1], one row per finished seed; None if there is nothing to average.
+        interval: seeds x episodes, or episodes only with one seed.
+        episode_interval: over episodes only, as few-shot papers print it.
+        bootstrap: crossed, a check on `interval`.
+        problems: why the row is not what was planned, one line each.
+        comparison: the best row of the setting minus this row; None for the best itself, or if nothing was compared.
+        tied_with_best: best, or not shown to be worse than the best; False if nothing was compared.
+        published: numbers from papers for the same task, method and size, the closest first.
+    """
+
+    label: str
+    line: str
+    task: str
+    setting: tuple[Any, ...]
+    setting_text: str
+    axes: dict[str, Any]
+    cells: tuple[CellRecord, ...]
+    seeds: tuple[int, ...]
+    accuracy: NDArray[np.float64] | None = field(repr=False)
+    interval: Interval | None
+    episode_interval: Interval | None
+    bootstrap: Interval | None
+    problems: tuple[str, ...]
+    comparison: Comparison | None = None
+    tied_with_best: bool = False
+    published: tuple[Match, ...] = ()
+
+    @property
+    def results(self) -> list[Result]:
+        """Records of the finished seeds."""
+        return [cell.result for cell in self.cells if cell.state == "done" and cell.result is not None]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned seed has finished."""
+        return len(self.seeds) == len(self.cells) and self.accuracy is not None
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.cells[0].config.method
+
+    @property
+    def channels(self) -> int | None:
+        """Channels of the method's network, if it has such an option."""
+        return self.cells[0].config.model.get("channels")
+
+    @property
+    def scores(self) -> Scores:
+        """What comparisons need."""
+        test = self.results[0].test
+        assert test is not None and self.accuracy is not None
+        return Scores(self.label, self.accuracy, self.seeds, test.sha256)
+
+
+def task_text(cell: CellRecord) -> str:
+    """The task in the field's words: `Omniglot 20-way 1-shot`."""
+    dataset = cell.config.dataset.name
+    shape = cell.config.test_episodes
+    unlabelled = f" +{shape.unlabelled} unlabelled" if shape.unlabelled else ""
+    # What else the grid varies about the data or the test, so that no two tasks have the same name.
+    told = ("dataset.name", "episodes.ways", "episodes.shots", "episodes.unlabelled")
+    varied = [axis for axis in cell.axes if axis.startswith(("dataset.", "episodes.", "test.")) and axis not in told]
+    others = "".join(f", {short_name(axis)} {cell.axes[axis]}" for axis in varied if cell.axes[axis] is not None)
+    return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{others}"
+
+
+def short_name(axis: str) -> str:
+    """An axis as a column title: `model.channels` is `channels`."""
+    return axis.rpartition(".")[2].replace("_", " ")
+
+
+def make_rows(record: Record) -> list[Row]:
+    """One row per combination of all axes but the seed, in the order of the grid, each compared within its setting."""
+    groups: dict[str, list[CellRecord]] = {}
+    for cell in record.cells:
+        groups.setdefault(cell.config.model_copy(update={"seed": 0}).key, []).append(cell)
+    sizes_apart = "method" in record.axes
+    rows = [_row(sorted(cells, key=lambda cell: cell.config.seed), record, sizes_apart) for cells in groups.values()]
+    return _compared(rows)
+
+
+def settings(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by setting, in order of appearance."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.setting, []).append(row)
+    return found
+
+
+def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
+    first = cells[0]
+    axes = {axis: value for axis, value in first.axes.items() if axis != "seed"}
+    done = [cell for cell in cells if cell.state == "done"]
+    problems = _problems(cells)
+    seeds = tuple(cell.config.seed for cell in done)
+    matrix = None
+    if len({_episodes(cell) for cell in done}) > 1:
+        problems.append("seeds were tested on different episodes and are not averaged; run the older ones again")
+        seeds = ()
+    elif done:
+        matrix = np.stack([record.accuracy[cell.key] for cell in done]).astype(np.float64)
+    channels = first.config.model.get("channels")
+    size = f", {channels} channels" if sizes_apart and channels is not None else ""
+    task = "".join(part.model_dump_json() for part in (first.config.dataset, first.config.episodes, first.config.test))
+    row = Row(
+        label=_label(first, axes, channels=not sizes_apart),
+        line=_label(first, axes, channels=False),
+        task=task,
+        setting=(task, channels if sizes_apart else None),
+        setting_text=task_text(first) + size,
+        axes=axes,
+        cells=tuple(cells),
+        seeds=seeds,
+        accuracy=matrix,
+        interval=primary_interval(matrix) if matrix is not None else None,
+        episode_interval=episode_interval(matrix) if matrix is not None else None,
+        bootstrap=crossed_bootstrap(matrix) if matrix is not None else None,
+        problems=tuple(problems),
+    )
+    return replace(row, published=tuple(find_published(first.config, row.interval)))
+
+
+def _label(cell: CellRecord, axes: dict[str, Any], *, channels: bool) -> str:
+    """The method and its values on the axes that are about methods or training."""
+    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and (channels or axis != "model.channels"))
+    options = [f"{short_name(axis)} {axes[axis]}" for axis in shown if axes[axis] is not None]
+    return ", ".join([cell.config.method, *options])
+
+
+def _problems(cells: list[CellRecord]) -> list[str]:
+    """Why cells have no numbers: `seeds 1, 2 missing`, `seed 0 crashed: ...`."""
+    seeds: dict[str, list[str]] = {}
+    for cell in cells:
+        failure = cell.result.failure if cell.result else None
+        if cell.state != "done":
+            reason = f"{failure.kind}: {failure.reason}" if failure else cell.state
+            seeds.setdefault(reason, []).append(str(cell.config.seed))
+    return [f"seed{'s' * (len(of) > 1)} {', '.join(of)} {reason}" for reason, of in seeds.items()]
+
+
+def _episodes(cell: CellRecord) -> str | None:
+    return cell.result.test.sha256 if cell.result and cell.result.test else None
+
+
+def _compared(rows: list[Row]) -> list[Row]:
+    """Rows with their comparison to the best of their setting."""
+    compared = {id(row): row for row in rows}
+    for group in settings(rows).values():
+        with_numbers = [row for row in group if row.accuracy is not None]
+        if len(with_numbers) < 2:
+            continue
+        ranked = sorted(with_numbers, key=lambda row: -row.interval.mean if row.interval else 0.0)
+        try:
+            comparisons = compare_with_best([row.scores for row in ranked])
+        except NotComparableError as error:
+            for row in ranked:
+                compared[id(row)] = replace(row, problems=(*row.problems, f"not compared: {error}"))
+            continue
+        compared[id(ranked[0])] = replace(ranked[0], tied_with_best=True)
+        for row, comparison in zip(ranked[1:], comparisons, strict=True):
+            compared[id(row)] = replace(row, comparison=comparison, tied_with_best=comparison.tied)
+    return [compared[id(row)] for row in rows]

@@ -1,0 +1,212 @@
+"""One table, written as Markdown, CSV, LaTeX (booktabs) and HTML."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from benchmark.statistics import Interval
+
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An accuracy with the half-width of its interval, as fractions; shown in percent.
+
+    Attributes:
+        mean: in [0, 1].
+        half_width: of the 95 % interval.
+        best: tied with the best, shown in bold.
+        mark: appended to the number, to refer to a note.
+    """
+
+    mean: float
+    half_width: float
+    best: bool = False
+    mark: str = ""
+
+    @classmethod
+    def of(cls, interval: Interval, best: bool = False) -> "Estimate":
+        """The estimate of an interval, marked if only episodes vary."""
+        return cls(interval.mean, interval.half_width, best, "*" if interval.kind == "episodes only" else "")
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """Mean and half-width in percent."""
+        return f"{100 * self.mean:.2f}", f"{100 * self.half_width:.2f}"
+
+
+Value = str | int | float | bool | Estimate | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `key` heads it in the CSV, `title` everywhere else; `decimals` are for floats."""
+
+    key: str
+    title: str
+    decimals: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of typed values, with a caption above and notes below."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Value]]
+    caption: str
+    notes: Sequence[str]
+
+    def without_empty_columns(self) -> "Table":
+        """The same table without columns in which no row has a value."""
+        kept = [c for c in self.columns if any(row.get(c.key) not in (None, "") for row in self.rows)]
+        return Table(kept, self.rows, self.caption, self.notes)
+
+    def cells(self, row: Mapping[str, Value]) -> list[str]:
+        """A row as plain text."""
+        return [text(row.get(column.key), column.decimals) for column in self.columns]
+
+
+def text(value: Value, decimals: int = 1) -> str:
+    """A value for people."""
+    match value:
+        case None:
+            return MISSING
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.{decimals}f}"
+        case Estimate():
+            mean, half_width = value.parts
+            return f"{mean} ± {half_width}{value.mark}"
+        case _:
+            return str(value)
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table with aligned columns; the best in bold."""
+    grid = [[column.title for column in table.columns]]
+    for row in table.rows:
+        bold = [isinstance(value, Estimate) and value.best for value in (row.get(c.key) for c in table.columns)]
+        texts = [cell.replace("|", "\\|").replace("\n", " ") for cell in table.cells(row)]
+        grid.append([f"**{cell}**" if strong else cell for cell, strong in zip(texts, bold, strict=True)])
+    widths = [max(3, *(len(line[i]) for line in grid)) for i in range(len(table.columns))]
+    right = _right_aligned(table)
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join(f"{'-' * (w + 1)}:" if r else "-" * (w + 2) for w, r in zip(widths, right, strict=True)) + "|"
+    body = [line(grid[0]), rule, *map(line, grid[1:])]
+    notes = [f"- {note}" for note in table.notes]
+    return "\n".join([f"**{table.caption}**", "", *body, "", *notes, ""])
+
+
+def to_csv(table: Table) -> str:
+    """Every number at full precision; an estimate becomes two columns, accuracies stay fractions."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    split = {c.key for c in table.columns if any(isinstance(row.get(c.key), Estimate) for row in table.rows)}
+    header: list[str] = []
+    for column in table.columns:
+        header += [column.key, f"{column.key}_half_width"] if column.key in split else [column.key]
+    writer.writerow(header)
+    for row in table.rows:
+        cells: list[object] = []
+        for column in table.columns:
+            value = row.get(column.key)
+            if isinstance(value, Estimate):
+                cells += [f"{value.mean:.6f}", f"{value.half_width:.6f}"]
+            elif column.key in split:
+                cells += ["", ""]
+            else:
+                cells.append("" if value is None else f"{value:.6g}" if isinstance(value, float) else value)
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{c: f"\\{c}" for c in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "\N{EN DASH}": "--",
+    }
+)
+
+
+def to_latex(table: Table) -> str:
+    """A table in the style of the booktabs package, which it needs."""
+    rows = []
+    for row in table.rows:
+        cells = []
+        for column, cell in zip(table.columns, table.cells(row), strict=True):
+            value = row.get(column.key)
+            escaped = cell.translate(_LATEX)
+            cells.append(rf"\textbf{{{escaped}}}" if isinstance(value, Estimate) and value.best else escaped)
+        rows.append("    " + " & ".join(cells) + r" \\")
+    alignment = "".join("r" if right else "l" for right in _right_aligned(table))
+    header = " & ".join(column.title.translate(_LATEX) for column in table.columns)
+    notes = [rf"  \footnotesize {note.translate(_LATEX)}\par" for note in table.notes]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{table.caption.translate(_LATEX)}}}",
+            rf"  \begin{{tabular}}{{{alignment}}}",
+            r"    \toprule",
+            rf"    {header} \\",
+            r"    \midrule",
+            *rows,
+            r"    \bottomrule",
+            r"  \end{tabular}\par\medskip",
+            *notes,
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def to_html(table: Table) -> str:
+    """A `<table>` whose cells carry the value to sort by in `data-sort`."""
+    right = ["num" if r else "txt" for r in _right_aligned(table)]
+    head = "".join(
+        f'<th scope="col" class="{kind}">{escape(column.title)}</th>'
+        for column, kind in zip(table.columns, right, strict=True)
+    )
+    body = []
+    for row in table.rows:
+        cells = []
+        for column, cell, kind in zip(table.columns, table.cells(row), right, strict=True):
+            value = row.get(column.key)
+            best = isinstance(value, Estimate) and value.best
+            shown = f"<strong>{escape(cell)}</strong>" if best else escape(cell)
+            cells.append(f'<td class="{kind}" data-sort="{escape(_sort_key(value))}">{shown}</td>')
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    caption = f"<caption>{escape(table.caption)}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody></table>"
+
+
+def _sort_key(value: Value) -> str:
+    match value:
+        case None:
+            return ""
+        case Estimate():
+            return f"{value.mean:.6f}"
+        case bool():
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+def _right_aligned(table: Table) -> list[bool]:
+    """Columns of numbers are aligned right."""
+    kinds = [[row.get(column.key) for row in table.rows] for column in table.columns]
+    return [any(isinstance(v, int | float | Estimate) and not isinstance(v, bool) for v in values) for values in kinds]

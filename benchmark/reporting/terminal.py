@@ -1,0 +1,44 @@
+"""The table of results in a terminal."""
+
+from typing import TYPE_CHECKING
+
+import rich.box
+import rich.table
+from rich.text import Text
+
+from benchmark.reporting.tables import Estimate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.reporting.report import Summary
+
+_TOO_MUCH = {"episode_only", "episodes", "parameters", "steps", "difference", "note"}
+_TOO_MUCH_WHEN_NARROW = {"minutes", "transductive", "published", "verdict"}
+"""Columns left to the files: a terminal has about a hundred characters."""
+
+
+def print_table(summary: "Summary", console: "Console") -> None:
+    """Print what was found: the table, then the findings in words."""
+    table = summary.table
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, title=table.caption, title_justify="left", pad_edge=False)
+    left_out = _TOO_MUCH | (_TOO_MUCH_WHEN_NARROW if console.width < 105 else set())
+    columns = [column for column in table.columns if column.key not in left_out]
+    for column in columns:
+        numeric = any(isinstance(row.get(column.key), int | float | Estimate) for row in table.rows)
+        shown.add_column(column.title, justify="right" if numeric else "left", overflow="fold")
+    for values in table.rows:
+        texts = dict(zip((column.key for column in table.columns), table.cells(values), strict=True))
+        shown.add_row(*(Text(texts[column.key], style=_style(values.get(column.key))) for column in columns))
+    console.print(shown)
+    if any(row.interval and row.interval.kind == "episodes only" for row in summary.rows):
+        console.print("* one seed: the interval covers the test episodes only", style="dim", highlight=False)
+    for row in summary.rows:
+        for problem in row.problems:
+            console.print(f"{row.setting_text}, {row.label}: {problem}", style="red", markup=False, highlight=False)
+    for sentence in summary.sentences:
+        console.print(sentence, markup=False, highlight=False)
+
+
+def _style(value: object) -> str:
+    return "bold" if isinstance(value, Estimate) and value.best else ""

@@ -1,0 +1,167 @@
+"""Episodes as a pure function of (split, stream, index): no generator state, so the same index is the same task
+whatever the batch size, device, worker or resume point.
+
+Every class of the split gets a pseudo-random rank that depends only on (stream, episode index, class), and the
+`ways` classes of lowest rank make the episode; images within a class are ranked in the same way. A random ranking is
+a random draw without replacement, so support, unlabelled and query images are disjoint by construction.
+
+The hash is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+2014), in int64 arithmetic that wraps alike on every device.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.config import EpisodesConfig
+from benchmark.data.dataset import ClassImages
+from benchmark.errors import UserError
+from methods.episode import UNLABELLED, Episode
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64: 2**64 / golden ratio, splitmix64's increment
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_INDEX_BITS = 21  # a rank's low bits hold the candidate's number: no ties, and up to two million candidates
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which images make T episodes.
+
+    Attributes:
+        classes: (T, N) class numbers, `ClassImages.classes` of them.
+        rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries.
+        rotations: (T, N) quarter turns.
+    """
+
+    classes: Tensor
+    rows: Tensor
+    rotations: Tensor
+
+
+def stream(name: str, seed: int) -> int:
+    """A 64-bit stream number for a named use, such as ("train", 0): different names share no episodes by design."""
+    digest = hashlib.sha256(f"{name}:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
+
+
+def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tensor) -> Draw:
+    """Choose the images of the episodes numbered `indices` (T,) int64, on the device of `indices`."""
+    device = indices.device
+    n_names = len(images.names)
+    per_class = shape.shots + shape.unlabelled + shape.queries
+    first = images.first.to(device)
+
+    episode_T = _hash(indices * _GOLDEN + stream)
+    classes_TN = _lowest(
+        _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1)), shape.ways
+    )
+
+    base_TN = classes_TN % n_names
+    slot_TN = _hash(episode_T[:, None] + _salted(classes_TN, 2))
+    size_TN = first[base_TN + 1] - first[base_TN]
+    largest = int((images.first[1:] - images.first[:-1]).max())
+    candidate_I = torch.arange(largest, device=device)
+    rank_TNI = _hash(slot_TN[..., None] + _salted(candidate_I, 3))
+    rank_TNI = rank_TNI.masked_fill(candidate_I >= size_TN[..., None], torch.iinfo(torch.int64).max)
+    rows_TNK = first[base_TN][..., None] + _lowest(rank_TNI, per_class)
+
+    if images.rotations == "classes":
+        rotations_TN = classes_TN // n_names
+    elif images.rotations == "per-class":
+        rotations_TN = _hash(slot_TN + _salted(torch.tensor(0, device=device), 4)) & 3
+    else:
+        rotations_TN = torch.zeros_like(classes_TN)
+    return Draw(classes_TN, rows_TNK, rotations_TN)
+
+
+def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identities: bool = False) -> Episode:
+    """Turn a draw into tensors; `identities` also hands over the class numbers (training only).
+
+    Support images come class by class in slot order, labelled ones first. Methods must not depend on that order.
+    """
+    tasks, ways, per_class = drawn.rows.shape
+    device = images.images.device
+    turned_rows = drawn.rows + drawn.rotations[..., None] * images.images.shape[0]
+    pixels = images.turned[turned_rows.to(device)]
+    labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
+
+    parts = [shape.shots, shape.unlabelled, shape.queries]
+    shots_px, unlabelled_px, query_px = (part.flatten(1, 2) for part in pixels.split(parts, dim=2))
+    shot_labels, hidden_labels, query_labels = (part.flatten(1, 2) for part in labels.split(parts, dim=2))
+    return Episode(
+        support_images=_unit_interval(torch.cat([shots_px, unlabelled_px], dim=1)),
+        support_labels=torch.cat([shot_labels, torch.full_like(hidden_labels, UNLABELLED)], dim=1),
+        query_images=_unit_interval(query_px),
+        query_labels=query_labels,
+        ways=ways,
+        classes=drawn.classes.to(device) if identities else None,
+    )
+
+
+def sample(
+    images: ClassImages, shape: EpisodesConfig, stream: int, start: int, count: int, *, train: bool = False
+) -> Episode:
+    """Episodes number `start` .. `start + count - 1` of a stream."""
+    indices = torch.arange(start, start + count, device=images.images.device)
+    return gather(images, shape, draw(images, shape, stream, indices), identities=train)
+
+
+def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> None:
+    """Refuse episodes the split cannot provide.
+
+    Raises:
+        UserError: more ways than classes, or more images per class than the smallest class has.
+    """
+    if shape.ways > images.classes:
+        raise UserError(f"episodes of {shape.ways} ways are impossible: the {split} split has {images.classes} classes")
+    needed = shape.shots + shape.unlabelled + shape.queries
+    if needed > images.smallest_class:
+        raise UserError(
+            f"episodes need {needed} images of each class ({shape.shots} shots + {shape.unlabelled} unlabelled"
+            f" + {shape.queries} queries), but the smallest class of the {split} split has {images.smallest_class}"
+        )
+
+
+def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> str:
+    """SHA-256 of a frozen test set: the data's digest, the shape, and every image of every episode."""
+    # Defaults are left out so that an option added later does not change the digests of old test sets.
+    settings = json.dumps(shape.model_dump(exclude_defaults=True), sort_keys=True)
+    digest = hashlib.sha256(f"{dataset_sha256}:{settings}".encode())
+    for start in range(0, count, 100):
+        drawn = draw(images, shape, stream, torch.arange(start, min(start + 100, count)))
+        for part in (drawn.classes, drawn.rows, drawn.rotations):
+            digest.update(part.contiguous().numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _salted(x: Tensor, salt: int) -> Tensor:
+    """Keep the hashes of classes, slots, images and rotations apart."""
+    return (x * 8 + salt) * _GOLDEN
+
+
+def _hash(x: Tensor) -> Tensor:
+    """splitmix64's finaliser, element by element on int64."""
+    x = (x ^ _shift_right(x, 30)) * _MIX_1
+    x = (x ^ _shift_right(x, 27)) * _MIX_2
+    return x ^ _shift_right(x, 31)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Logical shift: int64's own shift copies the sign bit."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _lowest(ranks: Tensor, count: int) -> Tensor:
+    """Positions of the `count` lowest ranks along the last axis, lowest first."""
+    positions = torch.arange(ranks.shape[-1], device=ranks.device)
+    unique = (ranks & -(1 << _INDEX_BITS)) | positions
+    return unique.topk(count, dim=-1, largest=False, sorted=True).values & ((1 << _INDEX_BITS) - 1)
+
+
+def _unit_interval(pixels: Tensor) -> Tensor:
+    """uint8 to float32 in [0, 1]."""
+    return pixels.to(torch.float32).div_(255)

@@ -1,0 +1,162 @@
+"""Paired comparisons of methods tested on the same episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.statistics.intervals import LEVEL, Interval, as_matrix, primary_interval
+
+FEWEST_TASKS = 6
+"""Below six tasks a two-sided Wilcoxon signed-rank test cannot reach p < 0.05 (five tasks: at best 0.0625)."""
+
+
+class NotComparableError(ValueError):
+    """Two results that cannot be paired; the message says why."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One method's test accuracies.
+
+    Attributes:
+        name: for messages.
+        accuracy: (S, E).
+        seeds: the S training seeds, in the order of the rows.
+        episodes_sha256: identifies the E test episodes.
+    """
+
+    name: str
+    accuracy: NDArray[np.floating]
+    seeds: tuple[int, ...]
+    episodes_sha256: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better `a` is than `b`.
+
+    Attributes:
+        a: name of the first method.
+        b: name of the second method.
+        interval: of the difference a - b, paired; `interval.p_value` is its own test.
+        p_permutation: sign-flip test over episodes: evidence about these trained models, whatever the seed does.
+        p_adjusted: `interval.p_value` after Holm's correction over the family compared together.
+        wins: fraction of seed x episode pairs in which `a` is more accurate, ties counted half.
+    """
+
+    a: str
+    b: str
+    interval: Interval
+    p_permutation: float
+    p_adjusted: float
+    wins: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether the corrected test leaves open which of the two is better."""
+        return self.p_adjusted > 1 - LEVEL
+
+
+def compare(a: Scores, b: Scores) -> Comparison:
+    """Compare two methods on the episodes and seeds they share.
+
+    Raises:
+        NotComparableError: tested on different episodes, or no training seed in common.
+    """
+    if a.episodes_sha256 != b.episodes_sha256:
+        raise NotComparableError(
+            f"{a.name} and {b.name} were tested on different episodes "
+            f"({a.episodes_sha256[:12]} and {b.episodes_sha256[:12]}); test both on the same ones"
+        )
+    shared = [seed for seed in a.seeds if seed in b.seeds]
+    if not shared:
+        raise NotComparableError(f"{a.name} and {b.name} have no finished seed in common; run one that both have")
+    first = as_matrix(a.accuracy)[[a.seeds.index(seed) for seed in shared]]
+    second = as_matrix(b.accuracy)[[b.seeds.index(seed) for seed in shared]]
+    difference = first - second
+    interval = primary_interval(difference)
+    wins = float(((first > second) + 0.5 * (first == second)).mean())
+    p_permutation = sign_flip_p_value(difference.mean(axis=0))
+    return Comparison(a.name, b.name, interval, p_permutation, interval.p_value, wins)
+
+
+def compare_with_best(scores: Sequence[Scores]) -> list[Comparison]:
+    """Compare the most accurate of several methods with each of the others, Holm-corrected; best mean first.
+
+    The best is picked by the same numbers that are then tested, which favours it a little; a tie is therefore safe
+    to believe, and a narrow win is not.
+
+    Raises:
+        NotComparableError: as `compare`.
+    """
+    ranked = sorted(scores, key=lambda one: -float(np.mean(one.accuracy)))
+    comparisons = [compare(ranked[0], other) for other in ranked[1:]]
+    adjusted = holm([one.interval.p_value for one in comparisons])
+    return [replace(one, p_adjusted=p) for one, p in zip(comparisons, adjusted, strict=True)]
+
+
+def sign_flip_p_value(differences: NDArray[np.floating], resamples: int = 9999, seed: int = 0) -> float:
+    """Two-sided sign-flip permutation test that paired differences (E,) are symmetric around zero.
+
+    Accuracies of few queries take few values, so the flips are drawn as one binomial count per distinct absolute
+    difference: the same distribution as E single flips. The smallest p is 1 / (resamples + 1).
+    """
+    values = np.round(np.asarray(differences, dtype=np.float64), 9)
+    sizes, counts = np.unique(np.abs(values[values != 0]), return_counts=True)
+    positive = np.random.default_rng(seed).binomial(counts, 0.5, size=(resamples, len(counts)))
+    sums = np.abs((2 * positive - counts) @ sizes)
+    as_extreme = int((sums >= abs(values.sum()) - 1e-9).sum())
+    return (as_extreme + 1) / (resamples + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979): p values of a family of tests, adjusted, in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(order))
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = running
+    return [float(p) for p in adjusted]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Methods ranked over independent tasks.
+
+    Attributes:
+        mean_rank: method -> mean rank, 1 is best.
+        p_adjusted: pair of methods -> Wilcoxon signed-rank p, Holm-corrected over all pairs.
+    """
+
+    mean_rank: dict[str, float]
+    p_adjusted: dict[tuple[str, str], float]
+
+
+def rank_methods(methods: Sequence[str], accuracy: NDArray[np.floating]) -> Ranks:
+    """Rank M methods over T independent tasks from mean accuracies (T, M), as for a critical-difference diagram.
+
+    Pairs are tested with Wilcoxon's signed-rank test and Holm's correction rather than by mean ranks, which depend
+    on the other methods in the pool (Benavoli, Corani & Mangili 2016). 5-way 1-shot and 5-shot of one data set are
+    not independent tasks.
+
+    Raises:
+        NotComparableError: fewer than six tasks, where the test cannot find anything.
+    """
+    table = np.asarray(accuracy, dtype=np.float64)
+    if len(table) < FEWEST_TASKS:
+        raise NotComparableError(
+            f"ranks over {len(table)} independent task(s) prove nothing: "
+            f"a two-sided Wilcoxon test cannot reach p < 0.05 below {FEWEST_TASKS}"
+        )
+    mean_ranks = stats.rankdata(-table, axis=1).mean(axis=0)
+    pairs = list(combinations(range(len(methods)), 2))
+    adjusted = holm([float(stats.wilcoxon(table[:, i], table[:, j]).pvalue) for i, j in pairs])
+    return Ranks(
+        dict(zip(methods, map(float, mean_ranks), strict=True)),
+        {(methods[i], methods[j]): p for (i, j), p in zip(pairs, adjusted, strict=True)},
+    )

@@ -1,0 +1,67 @@
+"""MLflow's web interface, on this machine."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+
+from benchmark.errors import UserError
+from benchmark.tracking.connection import (
+    artifact_folder,
+    brief,
+    database_file,
+    quiet_client,
+    tracking_uri,
+)
+
+_HOST = "127.0.0.1"
+
+
+def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The server's command line and environment: one worker and no job runner, half a gigabyte instead of three."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command += ["--host", _HOST, "--port", str(port)]
+    if database := database_file(uri):
+        command += ["--default-artifact-root", artifact_folder(database).as_uri()]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return command, {**os.environ, **quiet}
+
+
+def experiment_page(uri: str, address: str, name: str | None) -> str:
+    """Where a browser finds the table of an experiment's runs, or the list of experiments if there is no such one."""
+    experiment = None if name is None else quiet_client(uri).get_experiment_by_name(name)
+    return f"{address}/#/experiments" + ("" if experiment is None else f"/{experiment.experiment_id}/runs")
+
+
+def serve_ui(uri: str | None, name: str | None, port: int) -> None:
+    """Print the address of the experiment's page and serve it until interrupted.
+
+    Raises:
+        UserError: MLflow is not installed, there is nothing to show, or the port is taken.
+    """
+    uri = tracking_uri(uri)
+    database = database_file(uri)
+    if database is not None and not database.exists():
+        raise UserError(f"there is no MLflow store {database}; htbench run or htbench sync makes one")
+    remote = uri.startswith(("http://", "https://"))
+    address = uri.rstrip("/") if remote else f"http://{_HOST}:{port}"
+    try:
+        page = experiment_page(uri, address, name)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"MLflow at {uri} cannot be read: {brief(error)}") from error
+    if remote:
+        print(page)
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise UserError(f"port {port} is taken; choose another with --port") from error
+    print(f"{page}\nCtrl-C stops the server", flush=True)
+    command, environment = ui_command(uri, port)
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run(command, env=environment, check=False)

@@ -1,0 +1,221 @@
+"""Training a method on episodes, interruptible at any step.
+
+The state after step s is a function of the configuration alone: episodes are numbered, the learning rate depends on
+the step, and the random numbers a method draws (dropout) come from torch's generator, whose state is saved too.
+"""
+
+import copy
+import math
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from benchmark.config import CellConfig, TrainConfig
+from benchmark.data.dataset import ClassImages
+from benchmark.evaluation import accuracies
+from benchmark.sampling import sample, stream
+from methods.method import Method
+
+CHECK_EVERY = 25
+"""Steps between looks at the loss: reading it makes a GPU wait, so not at every step."""
+
+
+class DivergedError(Exception):
+    """The loss stopped being a number."""
+
+
+@dataclass
+class Progress:
+    """How far training has come.
+
+    `seconds` were spent on training steps as `clock` counts them; `wall_seconds` include validation.
+    """
+
+    steps: int
+    step: int = 0
+    seconds: float = 0.0
+    wall_seconds: float = 0.0
+    best_step: int = 0
+    best_accuracy: float = -1.0
+
+
+class Keeper(Protocol):
+    """Where training leaves its traces: a cell's folder."""
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one record of metrics."""
+
+    def keep_best(self, weights: dict[str, Any]) -> None:
+        """Keep the weights chosen on validation."""
+
+    def keep_last(self, state: dict[str, Any]) -> None:
+        """Keep the state to continue from."""
+
+
+def clock(device: torch.device) -> float:
+    """Seconds of work: processor time on a CPU, so that a busy machine does not shorten training, else wall time."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.monotonic()
+
+
+class Trainer:
+    """One method on its way through one budget of steps, from the start or from a saved state."""
+
+    def __init__(self, config: CellConfig, method: Method, train: ClassImages, validation: ClassImages) -> None:
+        self.config, self.method = config, method
+        self.train_images, self.validation_images = train, validation
+        self.device = train.images.device
+        self.optimizer = build_optimizer(method, config.train)
+        self.progress = Progress(steps=config.train.steps or 0)
+        self._stream = stream("train", config.seed)
+        self._sums: dict[str, Tensor] = {}  # of the losses since the last validation
+        self._marks = (clock(self.device), time.monotonic())
+
+    def calibrate(self, share: float = 0.02) -> None:
+        """Turn `train.minutes` into a number of steps: time steps of a throw-away copy for `share` of the budget."""
+        assert self.config.train.minutes is not None
+        budget = self.config.train.minutes * 60
+        trial = Trainer(self.config, copy.deepcopy(self.method), self.train_images, self.validation_images)
+        trial.progress.steps = 1_000_000
+        times: list[float] = []
+        with torch.random.fork_rng():
+            trial.train_step()  # the first step pays for memory and the choice of kernels
+            while len(times) < 3 or sum(times) < share * budget:
+                before = clock(self.device)
+                trial.train_step()
+                times.append(clock(self.device) - before)
+        self.progress.steps = max(1, round(budget / statistics.mean(times)))
+
+    def train_step(self) -> None:
+        """One optimiser step on the next `batch` episodes."""
+        settings, step = self.config.train, self.progress.step
+        self.method.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, step, self.progress.steps)
+        episode = sample(
+            self.train_images,
+            self.config.train_episodes,
+            self._stream,
+            step * settings.batch,
+            settings.batch,
+            train=True,
+        )
+        loss = self.method.loss(episode, step / self.progress.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        if settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), settings.clip)
+        self.optimizer.step()
+        for name, value in {"loss": loss.total, **loss.parts}.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
+        self.progress.step += 1
+        if self.progress.step % CHECK_EVERY == 0:
+            self._check_finite()
+
+    def run(self, keeper: Keeper, *, checkpoint_seconds: float = 30.0) -> None:
+        """Train to the end of the budget.
+
+        Raises:
+            DivergedError: a loss was not finite.
+        """
+        progress = self.progress
+        self._marks = (clock(self.device), time.monotonic())
+        saved = time.monotonic()
+        while progress.step < progress.steps:
+            self.train_step()
+            at_validation = progress.step % self.config.train.validate_every == 0 or progress.step == progress.steps
+            if at_validation:
+                self._validate(keeper)
+            if at_validation or time.monotonic() - saved > checkpoint_seconds:
+                self._count_time()
+                keeper.keep_last(self.state())
+                saved = time.monotonic()
+
+    def _validate(self, keeper: Keeper) -> None:
+        self._check_finite()
+        self._count_time()
+        progress, settings = self.progress, self.config.train
+        steps_since = progress.step % settings.validate_every or settings.validate_every
+        record = {f"train/{name}": float(total) / steps_since for name, total in self._sums.items()}
+        self._sums = {}
+        scores = accuracies(
+            self.method,
+            self.validation_images,
+            self.config.test_episodes,
+            stream("validation", 0),  # the same episodes for every method and seed
+            settings.validation_episodes,
+        )
+        accuracy = float(scores.mean())
+        if accuracy > progress.best_accuracy:
+            progress.best_accuracy, progress.best_step = accuracy, progress.step
+            keeper.keep_best(self.method.state_dict())
+        # Validation costs wall time, not training time.
+        self._marks = (clock(self.device), self._marks[1])
+        record |= {"val/accuracy": accuracy, "val/best_accuracy": progress.best_accuracy}
+        record |= {"time/train_s": progress.seconds, "train/learning_rate": self.optimizer.param_groups[0]["lr"]}
+        keeper.log({"step": progress.step, **record})
+
+    def _count_time(self) -> None:
+        now = (clock(self.device), time.monotonic())
+        self.progress.seconds += now[0] - self._marks[0]
+        self.progress.wall_seconds += now[1] - self._marks[1]
+        self._marks = now
+
+    def _check_finite(self) -> None:
+        total = self._sums.get("loss")
+        if total is not None and not math.isfinite(float(total)):
+            raise DivergedError(
+                f"the training loss is not finite at step {self.progress.step}"
+                f" (learning rate {self.optimizer.param_groups[0]['lr']:g});"
+                " a lower train.learning_rate or train.clip may help"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Everything training needs to go on as if it had never stopped."""
+        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        return {
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "sums": self._sums,
+            "random": torch.get_rng_state(),
+            "random_cuda": cuda,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state."""
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+        self._sums = dict(state["sums"])
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), self.device)
+
+
+def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
+    """The rate at a step: constant, half a cosine to zero, or decay_rate ** (step / decay_steps).
+
+    The last is the schedule of the HyperTransformer's scripts.
+    """
+    if settings.schedule == "cosine":
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+    if settings.schedule == "exponential":
+        return settings.learning_rate * math.pow(settings.decay_rate, step / settings.decay_steps)
+    return settings.learning_rate
+
+
+def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser named in the configuration; fused, which is several times faster over many small tensors."""
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    lr, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
+    adam = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return adam(parameters, lr=lr, weight_decay=decay, fused=True)

@@ -1,0 +1,123 @@
+"""The generator of one layer: from the support set's activations in front of a layer to the layer's weights."""
+
+import torch
+from torch import Tensor, nn
+
+from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.extractors import LocalFeatures
+from methods.hypertransformer.tokens import Tokens
+from methods.hypertransformer.transformer import WeightTransformer
+from methods.networks import KERNEL_SIZE, flatten
+
+LOCAL_LAYERS = 2
+"""Convolutions of the local extractor in front of a convolution; the last, linear layer's has one."""
+
+
+class LayerGenerator(nn.Module):
+    """Local features, tokens and a transformer, for a layer of `weight_tokens` blocks of `block` numbers.
+
+    Args:
+        local: extractor of local features.
+        passthrough: how many activations to use as features besides, flattened (all or none).
+        weight_tokens: how many blocks.
+        block: numbers in each.
+        ways: N.
+        config: the options.
+    """
+
+    def __init__(
+        self,
+        local: LocalFeatures,
+        passthrough: int,
+        weight_tokens: int,
+        block: int,
+        ways: int,
+        config: HyperTransformerConfig,
+    ) -> None:
+        super().__init__()
+        self.local = local
+        self.passthrough = passthrough
+        self.block = block
+        features = local.width + passthrough + (config.shared_features if config.shared_layers else 0)
+        self.tokens = Tokens(ways, weight_tokens, config.embedding)
+        self.weight_width = config.embedding + block
+        self.sample_width = config.embedding + features
+        if config.generator != "separate":  # one sequence, one width
+            self.weight_width = self.sample_width = max(self.weight_width, self.sample_width)
+        self.transformer = WeightTransformer(self.weight_width, self.sample_width, config)
+
+    def forward(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        shared: Tensor | None = None,
+        dropped: Tensor | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Blocks (T, weight_tokens, block).
+
+        Args:
+            x: (S, T*C, H, W), the support set's activations in front of the layer, grouped.
+            labels: (T, S).
+            shared: (T, S, shared features).
+            dropped: (T, S), True for support images to hide.
+            previous: blocks of a previous network of the same tasks, to start from.
+        """
+        tasks = labels.shape[0]
+        features = [flatten(x, tasks)] if self.passthrough else []
+        if self.local.width:
+            features.append(self.local(x, tasks))
+        if shared is not None:
+            features.append(shared)
+        samples = self.tokens.sample_tokens(torch.cat(features, dim=-1), labels, self.sample_width)
+        weights = self.tokens.weight_tokens(tasks, self.weight_width, previous)
+        return self.tokens.read_weights(self.transformer(weights, samples, dropped), self.block)
+
+
+def convolution_generator(inputs: int, side: int, ways: int, config: HyperTransformerConfig) -> LayerGenerator:
+    """The generator of a convolution with `inputs` input channels on images of `side` pixels."""
+    outputs = config.channels
+    area = KERNEL_SIZE**2
+    if config.allocation == "output":
+        weight_tokens, block = outputs, inputs * area + config.generate_bias + 2 * config.generate_normalization
+    else:
+        weight_tokens, block = area, inputs * outputs
+    features = max(inputs, outputs) if config.local_features is None else config.local_features
+    local = LocalFeatures(inputs, features, side, LOCAL_LAYERS, config.local_dropout)
+    return LayerGenerator(local, 0, weight_tokens, block, ways, config)
+
+
+def linear_generator(inputs: int, side: int, flat: int, ways: int, config: HyperTransformerConfig) -> LayerGenerator:
+    """The generator of the last layer, on `inputs` channels of `side` pixels, `flat` numbers in all."""
+    features = inputs if config.local_features is None else config.local_features
+    layers = 0 if config.logits_features == "passthrough" else 1
+    local = LocalFeatures(inputs, features, side, layers, config.local_dropout, config.nonlinear_logits_features)
+    passthrough = 0 if config.logits_features == "default" else flat
+    return LayerGenerator(local, passthrough, ways, flat + 1, ways, config)
+
+
+def conv_weights(blocks: Tensor, config: HyperTransformerConfig) -> dict[str, Tensor]:
+    """A convolution's generated tensors from its blocks (T, tokens, block).
+
+    "output": block j is filter j as (kernel row, kernel column, input channel), then its bias, scale and offset, if
+    they are generated. "spatial": block (i, j) is kernel position (i, j) as (input channel, output channel).
+
+    Returns:
+        "kernel" (T, Cout, Cin, 3, 3) and, if generated, "bias", "scale" and "offset" (T, Cout).
+    """
+    k = KERNEL_SIZE
+    if config.allocation == "spatial":
+        kernel = blocks.unflatten(2, (-1, config.channels)).unflatten(1, (k, k)).permute(0, 4, 3, 1, 2)
+        return {"kernel": kernel}
+    size = blocks.shape[-1] - config.generate_bias - 2 * config.generate_normalization
+    parts = {"kernel": blocks[..., :size].unflatten(2, (k, k, -1)).permute(0, 1, 4, 2, 3)}
+    if config.generate_bias:
+        parts["bias"] = blocks[..., size]
+    if config.generate_normalization:
+        parts["scale"], parts["offset"] = blocks[..., -2], blocks[..., -1]
+    return parts
+
+
+def linear_weights(blocks: Tensor) -> dict[str, Tensor]:
+    """The last layer's "weight" (T, N, D) and "bias" (T, N): block j is class j, its last number the bias."""
+    return {"weight": blocks[..., :-1], "bias": blocks[..., -1]}

@@ -1,0 +1,198 @@
+"""HyperTransformer (Zhmoginov, Sandler, Vladymyrov, ICML 2022, arXiv 2201.04182)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.episode import UNLABELLED, Episode
+from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.extractors import SharedFeatures
+from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
+from methods.method import Loss, Method, Setting
+from methods.networks import (
+    BLOCKS,
+    KERNEL_SIZE,
+    Conv4Weights,
+    feature_count,
+    flatten,
+    group_tasks,
+    linear,
+    sides,
+    trunk,
+)
+from methods.registry import register
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """What one pass over the support sets gives: the networks to classify queries with, the generated parts of their
+    layers ("conv1" to "conv4", "linear"), and the support images' shared features (T, S, F).
+    """
+
+    weights: Conv4Weights
+    parts: dict[str, Parts]
+    shared: Tensor | None
+
+
+@register("ht", "HyperTransformer: a transformer writes the network that solves the task")
+@register("ht-logits", "HyperTransformer that writes the last layer only", generated_layers="logits")
+@register("ht-all", "HyperTransformer that writes all layers", generated_layers="all")
+class HyperTransformer(Method):
+    """Writes a Conv4 for each task, layer by layer, from its support set, and classifies the queries with it.
+
+    For each generated layer a transformer reads one token per support image (features of the image's activations in
+    front of that layer, features of the image itself, an embedding of its label) and one per block of weights, and
+    returns the blocks; the support set then passes through the new layer, and the next one is generated. Training
+    minimises the cross-entropy of the queries through all of this; nothing is adapted by gradients at test time.
+
+    This follows the authors' TensorFlow code (google-research, `hypertransformer`), with these differences: support
+    and query sets are disjoint (a matter of the episodes), several tasks make one step, and dropout in front of the
+    last layer is active in training rather than in evaluation.
+    """
+
+    Config = HyperTransformerConfig
+    fixed_ways = True
+
+    def __init__(self, config: HyperTransformerConfig, setting: Setting) -> None:
+        super().__init__()
+        self.config = config
+        channels, ways = config.channels, setting.ways
+        self.inputs = inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
+        smaller_sides = [min(side) for side in sides(setting.image_shape)]
+        self.flat = feature_count(setting.image_shape, channels)
+        self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
+        self.convolutions = nn.ModuleList(
+            ConvLayer(inputs[block], smaller_sides[block], ways, generated, config)
+            for block, generated in enumerate(config.generated_blocks)
+        )
+        self.linear = LinearLayer(channels, smaller_sides[-1], self.flat, ways, config)
+        self.logits_dropout = nn.Dropout(config.logits_dropout)
+        self.warmup_heads = nn.ModuleList(nn.Linear(channels, ways) for _ in range(BLOCKS - 1 if config.warmup else 0))
+        self.class_head = nn.Linear(config.shared_features, setting.training_classes) if config.class_loss else None
+
+    def forward(self, episode: Episode) -> Tensor:
+        """Logits (T, Q, N)."""
+        return self.classify(self.solver(episode), episode.query_images)
+
+    def solver(self, episode: Episode) -> Conv4Weights:
+        """The networks that classify the queries of each task, from its support set alone."""
+        return self._solve(episode).weights
+
+    def classify(self, weights: Conv4Weights, images: Tensor) -> Tensor:
+        """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]; the networks see them scaled to [-1, 1]."""
+        return self._logits(trunk(_scaled(images), weights.blocks, self.config.negative_slope)[-1], weights)
+
+    def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
+        """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
+
+        With `residual_weights`, without the trained weights that are added.
+        """
+        parts = self._solve(episode).parts
+        return {f"{layer}.{name}": tensor for layer in parts for name, tensor in parts[layer].items()}
+
+    def solver_parameters(self, ways: int) -> int:
+        """Kernels, biases (if any) and the linear layer of one task's network."""
+        kernels = KERNEL_SIZE**2 * sum(self.inputs) * self.config.channels
+        biases = self.config.generate_bias * sum(self.config.generated_blocks) * self.config.channels
+        return kernels + biases + (self.flat + 1) * ways
+
+    def loss(self, episode: Episode, progress: float) -> Loss:
+        """Cross-entropy of the queries, warm-up and auxiliary losses, penalties: those that the config asks for."""
+        config = self.config
+        solution = self._solve(episode)
+        activations = trunk(_scaled(episode.query_images), solution.weights.blocks, config.negative_slope)
+        logits = self._logits(activations[-1], solution.weights)
+        cross_entropy = self._cross_entropy(logits, episode.query_labels)
+        accuracy = (logits.detach().argmax(-1) == episode.query_labels).float().mean()
+        parts = {"cross_entropy": cross_entropy.detach(), "accuracy": accuracy}
+        total = cross_entropy
+        if progress < config.warmup:
+            total = self._warmup_loss(activations, cross_entropy, episode, progress / config.warmup)
+            parts["warmup"] = total.detach()
+        for name, weight, term in self._extra_losses(episode, solution):
+            total = total + weight * term
+            parts[name] = term.detach()
+        return Loss(total, parts)
+
+    def _solve(self, episode: Episode) -> _Solution:
+        labels = episode.support_labels
+        x = group_tasks(_scaled(episode.support_images))
+        shared = None if self.shared is None else self.shared(x, episode.tasks)
+        dropped = self._dropped(labels)
+        blocks, parts = [], {}
+        for number, layer in enumerate(self.convolutions, start=1):
+            x, weights, parts[f"conv{number}"] = layer(x, labels, shared, dropped)
+            blocks.append(weights)
+        last, parts["linear"] = self.linear(x, labels, shared, dropped)
+        return _Solution(Conv4Weights(blocks, last), parts, shared)
+
+    def _logits(self, activations: Tensor, weights: Conv4Weights) -> Tensor:
+        features = flatten(activations, weights.linear.weight.shape[0])
+        return linear(self.logits_dropout(features), weights.linear)
+
+    def _dropped(self, labels: Tensor) -> Tensor | None:
+        """Support images (T, S) to hide from the transformers; they still take part in normalisation."""
+        config = self.config
+        if not self.training or not (config.drop_labelled or config.drop_unlabelled):
+            return None
+        limits = torch.where(labels == UNLABELLED, config.drop_unlabelled, config.drop_labelled)
+        kinds = torch.rand(2, len(labels), 1, device=labels.device)  # one probability per task and kind of image
+        probability = limits * torch.where(labels == UNLABELLED, kinds[0], kinds[1])
+        return torch.rand(labels.shape, device=labels.device) < probability
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over those that have a label."""
+        return F.cross_entropy(
+            logits.flatten(0, 1),
+            labels.flatten(),
+            ignore_index=UNLABELLED,
+            label_smoothing=self.config.label_smoothing,
+        )
+
+    def _warmup_loss(self, activations: list[Tensor], main: Tensor, episode: Episode, done: float) -> Tensor:
+        """The stage's mixture of the losses of the classifiers on blocks 1 to 3 and of the network itself."""
+        *weights, main_weight = warmup_weights(done)
+        terms = [main_weight * main] if main_weight > 0 else []
+        for weight, head, x in zip(weights, self.warmup_heads, activations, strict=False):
+            if weight > 0:
+                features = flatten(F.avg_pool2d(x, list(x.shape[2:])), episode.tasks)
+                terms.append(weight * self._cross_entropy(head(features), episode.query_labels))
+        return torch.stack(terms).sum()
+
+    def _extra_losses(self, episode: Episode, solution: _Solution) -> list[tuple[str, float, Tensor]]:
+        """(name, weight, value) of each loss added to the cross-entropy."""
+        config = self.config
+        extra = []
+        if config.weight_penalty > 0:
+            kernels = [block.kernel for block in solution.weights.blocks] + [solution.weights.linear.weight]
+            squares = torch.stack([kernel.square().sum() for kernel in kernels]).sum()
+            extra.append(("weight_penalty", config.weight_penalty, squares / episode.tasks))
+        if config.variation_penalty > 0:
+            layers = zip(self.convolutions, solution.parts.values(), strict=False)
+            variations = [layer.variation(parts) for layer, parts in layers if isinstance(layer, ConvLayer) and parts]
+            extra.append(("variation_penalty", config.variation_penalty, torch.stack(variations).sum()))
+        if self.class_head is not None:
+            if episode.classes is None:
+                raise ValueError("class_loss needs episodes with Episode.classes, as training episodes have")
+            labels = episode.support_labels
+            classes = episode.classes.gather(1, labels.clamp(min=0)).where(labels != UNLABELLED, UNLABELLED)
+            extra.append(
+                ("class_loss", config.class_loss, self._cross_entropy(self.class_head(solution.shared), classes))
+            )
+        return extra
+
+
+def warmup_weights(done: float) -> tuple[float, ...]:
+    """Weights of the losses on blocks 1, 2 and 3 and of the main loss after the fraction `done` of the warm-up.
+
+    Each stage is a third of it: (1, 0, 0, 0) at 0, (0, 1, 0, 0) at 1/3, (0, 0, 1, 0) at 2/3, (0, 0, 0, 1) at 1, linear
+    in between.
+    """
+    stages = BLOCKS - 1
+    return tuple(max(0.0, 1 - abs(stages * done - stage)) for stage in range(BLOCKS))
+
+
+def _scaled(images: Tensor) -> Tensor:
+    return images * 2 - 1

@@ -1,0 +1,105 @@
+"""Methods by name, imported only when asked for.
+
+A learner registers itself where it is defined:
+
+    @register("protonet", "nearest class mean in a learned embedding")
+    class ProtoNet(Method): ...
+
+Built-in learners also have a line in `_HOMES`, so that listing names imports nothing heavy. A learner in a
+user's own file needs only the decorator: `load_plugin(path)` imports the file.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from methods.method import Method, Setting
+
+M = TypeVar("M", bound=type[Method])
+
+_HOMES = {
+    "protonet": "methods.protonet",
+    "ht": "methods.hypertransformer.model",
+    "ht-logits": "methods.hypertransformer.model",
+    "ht-all": "methods.hypertransformer.model",
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A named learner: its class, a line about it, and the options this name fixes."""
+
+    name: str
+    learner: type[Method]
+    summary: str
+    fixed: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, options: dict[str, Any], setting: Setting) -> Method:
+        """Construct the learner; `options` are fields of its Config."""
+        return self.learner(self.learner.Config(**{**options, **self.fixed}), setting)
+
+
+class UnknownMethodError(LookupError):
+    """No learner of that name; the message lists the nearest ones."""
+
+
+_registered: dict[str, Registered] = {}
+
+
+def register(name: str, summary: str, **fixed: Any) -> Callable[[M], M]:
+    """Class decorator: make a learner available as `name`, with the options in `fixed` set for good."""
+
+    def decorate(learner: M) -> M:
+        _registered[name] = Registered(name, learner, summary, fixed)
+        return learner
+
+    return decorate
+
+
+def get(name: str) -> Registered:
+    """The learner called `name`.
+
+    Raises:
+        UnknownMethodError: with a did-you-mean.
+    """
+    if name not in _registered and name in _HOMES:
+        importlib.import_module(_HOMES[name])
+    if name not in _registered:
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownMethodError(f"no method {name!r}: {hint}known are {', '.join(names())}")
+    return _registered[name]
+
+
+def names() -> list[str]:
+    """All names, built-in and registered so far, sorted."""
+    return sorted(_HOMES.keys() | _registered.keys())
+
+
+def load_plugin(path: Path) -> None:
+    """Import a user's file of learners, once.
+
+    Raises:
+        FileNotFoundError: no such file.
+        Exception: whatever the file raises when imported.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    module_name = f"htbench_plugin_{path.stem}_{abs(hash(str(path))):x}"
+    if module_name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise

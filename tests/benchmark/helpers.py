@@ -1,0 +1,42 @@
+"""Small real grids for the tests."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+SCRATCH_METHODS = Path(__file__).with_name("scratch_methods.py")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_grid(folder: Path, **changes: object) -> Path:
+    """A grid of seconds on small glyphs; `changes` replace its sections."""
+    shutil.copy(SCRATCH_METHODS, folder / "my_methods.py")
+    grid = {
+        "name": "small",
+        "dataset": {
+            "name": "glyphs",
+            "train_classes": 20,
+            "validation_classes": 10,
+            "test_classes": 10,
+            "images_per_class": 10,
+        },
+        "episodes": {"ways": 3, "shots": 1, "queries": 4},
+        "train": {"batch": 4, "steps": 10, "validate_every": 5, "validation_episodes": 10},
+        "test": {"episodes": 30},
+        "plugins": ["my_methods.py"],
+        "grid": {"method": ["linear-mean"], "seed": [0]},
+        **changes,
+    }
+    path = folder / "grid.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in grid.items() if v is not None}))
+    return path
+
+
+def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would, in a folder of the test's own."""
+    code = "from benchmark.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)

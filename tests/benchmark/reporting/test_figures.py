@@ -1,0 +1,61 @@
+"""Figures show the numbers of the table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.container import ErrorbarContainer
+
+from benchmark.reporting.collect import collect
+from benchmark.reporting.figures import accuracy_vs_channels, accuracy_vs_size, differences, learning_curves
+from benchmark.reporting.rows import Row, make_rows
+from benchmark.reporting.style import looks
+from tests.benchmark.reporting.simulated import make_grid, simulate
+
+
+def rows_of(tmp_path: Path, channels: tuple[int, ...] = (8, 16), shots: tuple[int, ...] = (1,)) -> list[Row]:
+    grid = make_grid(channels=channels, shots=shots)
+    return make_rows(collect(grid, simulate(grid, tmp_path, lambda c: 0.8 + 0.1 * (c.method == "ht-all"))))
+
+
+def test_accuracy_against_channels_shows_every_interval(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    figure = accuracy_vs_channels(rows)
+    assert figure is not None
+    (axes,) = figure.axes
+    shown = {}
+    for container in axes.containers:
+        assert isinstance(container, ErrorbarContainer)
+        for segment in container.lines[2][0].get_segments():
+            shown[round(float(np.mean(segment[:, 1])), 3)] = round(float(np.ptp(segment[:, 1])) / 2, 3)
+    expected = {round(100 * r.interval.mean, 3): round(100 * r.interval.half_width, 3) for r in rows if r.interval}
+    assert shown == pytest.approx(expected, abs=2e-3)
+
+
+def test_one_panel_per_task_and_per_setting(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, shots=(1, 5))
+    by_task, by_setting = accuracy_vs_channels(rows), learning_curves(rows)
+    assert by_task is not None and by_setting is not None
+    assert [axes.get_title() for axes in by_task.axes] == ["Omniglot 20-way 1-shot", "Omniglot 20-way 5-shot"]
+    assert len(by_setting.axes) == 4
+
+
+def test_without_channels_to_compare_the_size_is_the_axis(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, channels=(8,))
+    assert accuracy_vs_channels(rows) is None
+    figure = accuracy_vs_size(rows)
+    assert figure is not None
+    assert "per-task network" in figure.axes[0].get_xlabel()
+
+
+def test_the_forest_has_one_row_per_comparison(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    figure = differences(rows)
+    assert figure is not None
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["ht-all \N{MINUS SIGN} protonet"] * 2
+
+
+def test_looks_differ_without_colour() -> None:
+    found = looks([f"m{i}" for i in range(9)])
+    assert len({(look.marker, str(look.linestyle)) for look in found.values()}) == 9

@@ -1,0 +1,62 @@
+"""Published numbers beside measured ones."""
+
+import pytest
+
+from benchmark.config import CellConfig
+from benchmark.reporting.published import all_published, find_published
+from benchmark.statistics import Interval
+
+
+def cell(method: str, channels: int, shots: int = 1, ways: int = 20) -> CellConfig:
+    return CellConfig.model_validate(
+        {
+            "dataset": {"name": "omniglot"},
+            "episodes": {"ways": ways, "shots": shots},
+            "method": method,
+            "model": {"channels": channels},
+            "train": {"steps": 1},
+        }
+    )
+
+
+def measured(mean: float, half_width: float) -> Interval:
+    return Interval(mean, mean - half_width, mean + half_width, "seeds x episodes", 3, 600, 0.0)
+
+
+def test_the_hypertransformer_paper_table_1() -> None:
+    accuracies = [find_published(cell("ht-all", c), None)[0].published.accuracy for c in (8, 16, 32, 48, 64)]
+    assert accuracies == [87.2, 93.7, 95.5, 95.7, 96.2]
+
+
+def test_other_papers_and_other_tasks() -> None:
+    assert find_published(cell("protonet", 64, ways=5), None)[0].published.accuracy == 98.8
+    assert find_published(cell("protonet", 8), None) == []
+    assert find_published(cell("ht-all", 8, ways=10), None) == []
+
+
+def test_every_number_is_a_percentage_with_a_source() -> None:
+    for one in all_published():
+        assert 20 < one.accuracy < 100
+        assert one.paper
+        assert one.ways in (5, 20)
+        assert one.shots in (1, 5)
+
+
+def test_the_surest_reading_comes_first() -> None:
+    order = [match.published.confidence for match in find_published(cell("ht-all", 8, shots=5), None)]
+    assert order == ["high", "medium"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "verdict"),
+    [
+        (0.870, 0.004, "inside"),
+        (0.865, 0.004, "within a point"),
+        (0.880, 0.001, "within a point"),
+        (0.80, 0.01, "outside"),
+    ],
+)
+def test_the_verdict(mean: float, half_width: float, verdict: str) -> None:
+    match = find_published(cell("ht-all", 8), measured(mean, half_width))[0]
+    assert match.verdict == verdict
+    assert match.difference == pytest.approx(mean - 0.872)

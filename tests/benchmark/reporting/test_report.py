@@ -1,0 +1,225 @@
+"""Reports from real run directories with simulated numbers."""
+
+import csv
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.reporting import Summary, print_table, rebuild_report, write_report
+from benchmark.reporting.collect import Record, collect
+from benchmark.reporting.report import summarize
+from benchmark.statistics import two_way_interval
+from benchmark.store import ExperimentStore
+from tests.benchmark.reporting.simulated import fail, finish, make_grid, simulate
+
+SKILL = {"protonet": 0.80, "ht-all": 0.90}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Summary]:
+    """A report of a grid in which one cell crashed and one was never started: its folder, the runs, the summary."""
+    folder = tmp_path_factory.mktemp("report")
+    grid = make_grid()
+    experiment = simulate(grid, folder / "runs", lambda cell: SKILL[cell.method])
+    fail(experiment, grid.cells[0], "ValueError: 3 < 4 & <script>alert(1)</script>")
+    shutil.rmtree(experiment.cell(grid.cells[-1]).folder)
+    return folder / "results", folder / "runs", write_report(grid, experiment, folder / "results")
+
+
+def test_a_report_is_rebuilt_byte_for_byte_without_the_runs(
+    written: tuple[Path, Path, Summary], tmp_path: Path
+) -> None:
+    out, _, _ = written
+    record = ("grid.yaml", "cells.json", "accuracies.npz")
+    for name in record:
+        shutil.copy(out / name, tmp_path / name)
+    rebuild_report(tmp_path)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert before.keys() >= {"table.md", "table.csv", "table.tex", "report.html", "provenance.json"}
+    for figure in ("accuracy-vs-channels", "accuracy-vs-size", "differences", "learning-curves"):
+        assert before[f"{figure}.png"].startswith(b"\x89PNG")
+        assert b"<svg" in before[f"{figure}.svg"]
+
+
+def test_the_record_survives_saving(written: tuple[Path, Path, Summary], tmp_path: Path) -> None:
+    out, _, summary = written
+    loaded = Record.load(out)
+    assert loaded.cells == summary.record.cells
+    loaded.save(tmp_path)
+    for name in ("grid.yaml", "cells.json", "accuracies.npz"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_intervals_are_those_of_the_accuracies_on_disk(written: tuple[Path, Path, Summary]) -> None:
+    out, runs, _ = written
+    experiment = ExperimentStore(runs / "simulated")
+    with (out / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        cells = [
+            cell
+            for cell in experiment.cells()
+            if cell.config().method == row["method"]
+            and cell.config().model["channels"] == int(row["model.channels"])
+            and cell.state() == "done"
+        ]
+        expected = two_way_interval(np.stack([cell.test_accuracy() for cell in cells]))
+        assert float(row["accuracy"]) == pytest.approx(expected.mean, abs=1e-6)
+        assert float(row["accuracy_half_width"]) == pytest.approx(expected.half_width, abs=1e-6)
+        assert row["interval"] == "seeds x episodes"
+
+
+def test_failed_and_missing_cells_are_told(written: tuple[Path, Path, Summary]) -> None:
+    out, _, summary = written
+    table = (out / "table.md").read_text()
+    assert "seed 0 crashed: ValueError: 3 < 4" in table
+    assert "seed 2 missing" in table
+    assert "incomplete: 10 of 12 cells done" in table
+    assert summary.table.rows[0]["seeds"] == "2/3"
+    assert summary.sentences[0].startswith("Incomplete: 10 of 12")
+
+
+def test_the_better_method_is_bold_and_named(written: tuple[Path, Path, Summary]) -> None:
+    _, _, summary = written
+    best = {row.setting_text: row.label for row in summary.rows if row.tied_with_best}
+    assert best == {f"Omniglot 20-way 1-shot, {c} channels": "ht-all" for c in (8, 16)}
+    assert "it beats protonet by" in summary.sentences[1]
+
+
+def test_nothing_of_this_machine_is_kept(written: tuple[Path, Path, Summary]) -> None:
+    out, _, _ = written
+    assert "/opt/x" not in (out / "cells.json").read_text()
+    for file in ("benchmark/training.py", "mine.py"):
+        assert f'File \\"{file}\\"' in (out / "cells.json").read_text()
+
+
+def test_provenance_names_everything_behind_the_numbers(written: tuple[Path, Path, Summary]) -> None:
+    facts = json.loads((written[0] / "provenance.json").read_text())
+    assert facts["commits"] == ["c" * 40]
+    assert facts["hardware"] == [{"processor": "A Processor", "cores": 2, "device": "cpu"}]
+    assert facts["datasets"] == [{"name": "omniglot", "sha256": "d" * 64}]
+    assert len(facts["test_episodes_sha256"]) == 1
+    assert facts["training_hours"] == pytest.approx(10 * 1234.5 / 3600, abs=1e-3)
+
+
+class _Page(HTMLParser):
+    """Collects what a page loads, and checks that its tags nest."""
+
+    VOID = frozenset({"meta", "input", "img", "br", "link", "hr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.scripts = 0
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.loads += [value for key in ("src", "href") if (value := found.get(key))]
+        self.ids += [value for key in ("id",) if (value := found.get(key))]
+        self.scripts += tag == "script"
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing_from_the_results(written: tuple[Path, Path, Summary]) -> None:
+    html = (written[0] / "report.html").read_text()
+    page = _Page()
+    page.feed(html)
+    assert not page.open
+    assert page.scripts == 1
+    assert all(load.startswith(("#", "data:image/svg+xml;base64,")) for load in page.loads)
+    anchors = {load[1:] for load in page.loads if load.startswith("#")}
+    assert anchors <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert "url(" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_a_terminal_shows_the_table_and_the_findings(written: tuple[Path, Path, Summary]) -> None:
+    console = Console(width=120, record=True, quiet=False, file=(written[0].parent / "terminal.txt").open("w"))
+    print_table(written[2], console)
+    console.file.close()
+    text = console.export_text()
+    assert "protonet: seed 0 crashed" in text
+    assert all(f"{100 * row.interval.mean:.2f} ±" in text for row in written[2].rows if row.interval)
+
+
+def test_one_seed_is_labelled(tmp_path: Path) -> None:
+    grid = make_grid(seeds=(0,), channels=(8,))
+    summary = summarize(collect(grid, simulate(grid, tmp_path, lambda cell: SKILL[cell.method])))
+    intervals = [row.interval for row in summary.rows if row.interval]
+    assert [interval.kind for interval in intervals] == ["episodes only"] * 2
+    assert any(note.startswith("*: one seed") for note in summary.table.notes)
+    assert all("*" in summary.table.cells(row)[1] for row in summary.table.rows)
+    assert "one seed: of these two trained models only" in summary.sentences[1]
+
+
+def test_methods_that_do_not_differ_are_all_bold(tmp_path: Path) -> None:
+    grid = make_grid(("a", "b", "c"), channels=(8,), seeds=(0, 1, 2, 3))
+    summary = summarize(collect(grid, simulate(grid, tmp_path, lambda cell: 0.6 if cell.method == "c" else 0.8)))
+    assert {row.method for row in summary.rows if row.tied_with_best} == {"a", "b"}
+    assert "cannot be told from it" in summary.sentences[1]
+
+
+def test_seeds_tested_on_different_episodes_are_not_averaged(tmp_path: Path) -> None:
+    grid = make_grid(channels=(8,))
+    experiment = simulate(grid, tmp_path, lambda cell: SKILL[cell.method])
+    finish(experiment, grid.cells[0], 0.8, episodes_sha256="0" * 64)
+    rows = summarize(collect(grid, experiment)).rows
+    assert rows[0].interval is None
+    assert "different episodes" in rows[0].problems[0]
+    assert rows[1].interval is not None
+
+
+def test_methods_tested_on_different_episodes_are_not_compared(tmp_path: Path) -> None:
+    grid = make_grid(channels=(8,))
+    experiment = simulate(grid, tmp_path, lambda cell: SKILL[cell.method])
+    for cell in grid.cells[:3]:
+        finish(experiment, cell, 0.8, episodes_sha256="0" * 64)
+    summary = summarize(collect(grid, experiment))
+    assert all(row.interval is not None and row.comparison is None for row in summary.rows)
+    assert not any(row.tied_with_best for row in summary.rows)
+    assert "was not compared" in summary.sentences[1]
+
+
+def test_a_grid_that_has_not_started_is_reported_as_such(tmp_path: Path) -> None:
+    grid = make_grid(seeds=(0, 1), channels=(8,))
+    summary = write_report(grid, ExperimentStore(tmp_path / "none"), tmp_path / "out")
+    assert [row["note"] for row in summary.table.rows] == ["seeds 0, 1 missing"] * 2
+    assert not list((tmp_path / "out").glob("*.png"))
+    assert "no results yet" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_grid_of_one_cell(tmp_path: Path) -> None:
+    grid = make_grid(("protonet",), channels=(8,), seeds=(0,))
+    summary = summarize(collect(grid, simulate(grid, tmp_path, lambda _: 0.8)))
+    assert len(summary.rows) == 1
+    assert not summary.rows[0].tied_with_best
+
+
+@pytest.mark.parametrize("name", ["cells.json", "accuracies.npz", "grid.yaml"])
+def test_a_missing_or_damaged_record_is_the_users_to_mend(
+    written: tuple[Path, Path, Summary], tmp_path: Path, name: str
+) -> None:
+    for source in ("cells.json", "accuracies.npz", "grid.yaml"):
+        shutil.copy(written[0] / source, tmp_path / source)
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=name):
+        rebuild_report(tmp_path)
+    if name != "grid.yaml":
+        (tmp_path / name).write_text("{")
+        with pytest.raises(UserError, match="damaged"):
+            rebuild_report(tmp_path)

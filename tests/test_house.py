@@ -1,0 +1,92 @@
+"""How the house is kept: the layout's promises, as tests."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "pandas"}
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+
+
+def repository_files(pattern: str) -> list[Path]:
+    """The files git knows or would add, among those that match."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: there is no list of what belongs to the project")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", pattern]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+def imported_packages(folder: str) -> set[str]:
+    """Top-level names that the Python files of a folder import, anywhere in them."""
+    names: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                names.add(node.module.split(".")[0])
+    return names
+
+
+def test_methods_depend_on_torch_only() -> None:
+    third_party = imported_packages("methods") - sys.stdlib_module_names
+    assert third_party <= {"methods", "torch"}
+
+
+@pytest.mark.parametrize("folder", ["benchmark", "methods"])
+def test_every_import_is_declared(folder: str) -> None:
+    """Each third-party import belongs to a distribution that pyproject.toml or requirements-nodeps.txt names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for name, lines in project["optional-dependencies"].items() if name != "test" for line in lines]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"] + extras}
+    distributions = importlib.metadata.packages_distributions()
+    for name in imported_packages(folder) - sys.stdlib_module_names - {"benchmark", "methods", "learn2learn"}:
+        assert declared.intersection(map(canonicalize_name, distributions.get(name, []))), name
+
+
+def test_the_command_line_starts_light() -> None:
+    """`htbench --help` must not wait seconds for torch."""
+    code = "import sys, benchmark.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "benchmark" in loaded.split()
+    assert not HEAVY.intersection(loaded.split())
+
+
+def test_no_file_is_too_long_to_hold_in_the_head() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in repository_files("*.py")}
+    assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 400}
+
+
+def test_relative_links_in_markdown_resolve() -> None:
+    broken = []
+    for page in repository_files("*.md"):
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+        targets = re.findall(r"\]\(\s*<?([^)\s>]+)", text) + re.findall(r"""\b(?:src|href)=["']([^"']+)""", text)
+        for target in targets:
+            path = target.split("#")[0]
+            if path and ":" not in path and not (page.parent / path).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=[str(path.relative_to(ROOT)) for path in EXPERIMENTS])
+def test_every_experiment_reads(path: Path) -> None:
+    from benchmark.grid import read_grid
+
+    read_grid(path)
+
+
+def test_no_path_of_one_machine() -> None:
+    machine_path = re.compile(rb"(?<![\w.~})-])/(?:home|root|Users|work|farm|tmp/bash_jobs)/[\w.]")
+    found = [str(p.relative_to(ROOT)) for p in repository_files("*") if machine_path.search(p.read_bytes())]
+    assert not found
