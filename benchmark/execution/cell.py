@@ -96,6 +96,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
     from benchmark import checkpoint, data, evaluation, provenance, sampling
 
     started = datetime.now(UTC)
+    commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
     dataset = data.load(config.dataset)
     method = build(config, dataset).to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
@@ -108,7 +109,6 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
     test, test_stream = dataset.splits["test"], sampling.stream("test", config.test.seed)
     scores = evaluation.accuracies(method, test.to(device), shape, test_stream, config.test.episodes)
     some = sampling.sample(validation, shape, sampling.stream("validation", 0), 0, 4)
-    commit, changed = provenance.code_version()
     result = Result(
         key=config.key,
         config=config.model_dump(mode="json"),

@@ -37,8 +37,8 @@ def artifact_folder(database: Path) -> Path:
     return database.parent / "mlartifacts"
 
 
-def quiet_client(uri: str) -> "MlflowClient":
-    """A client that does not narrate migrations, phone home, or try for minutes to reach a server that is gone.
+def load_client() -> "type[MlflowClient]":
+    """MLflow's client, which will not narrate migrations, phone home, or try for minutes to reach a dead server.
 
     Raises:
         MlflowMissingError: it is not installed.
@@ -58,7 +58,7 @@ def quiet_client(uri: str) -> "MlflowClient":
         ("alembic", logging.WARNING),
     ):
         logging.getLogger(logger).setLevel(level)
-    return MlflowClient(uri)
+    return MlflowClient
 
 
 def open_experiment(uri: str, name: str) -> "tuple[MlflowClient, str]":
@@ -67,13 +67,14 @@ def open_experiment(uri: str, name: str) -> "tuple[MlflowClient, str]":
     On a fresh SQLite file MLflow builds its tables at the first call, and of several processes that do so at once most
     fail ("table already exists"), so the first call is made under a lock.
     """
+    client_class = load_client()
     with exclusive(uri):
-        client = quiet_client(uri)
+        client = client_class(uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             database = database_file(uri)
             location = None if database is None else (artifact_folder(database) / name).as_uri()
-            # The kind makes the interface open on the table of runs instead of its pages for language models.
+            # The kind tells the interface that this is not about language models.
             return client, client.create_experiment(
                 name, location, {"mlflow.experimentKind": "custom_model_development"}
             )

@@ -72,7 +72,9 @@ def cell_facts(cell: CellStore, state: State, axes: Iterable[str]) -> RunFacts:
     if result and result.test:
         tags["episodes.sha256"] = result.test.sha256
     if result and result.provenance:
-        tags |= {"git.commit": result.provenance.commit or "unknown", "device": result.provenance.device}
+        tags["device"] = result.provenance.device
+        if result.provenance.commit:
+            tags["git.commit"] = result.provenance.commit
     return RunFacts(
         name=cell.folder.name,
         tags=tags | {"mlflow.note.content": _note(config, state, reason, result, interval)},

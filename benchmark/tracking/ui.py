@@ -1,9 +1,7 @@
 """MLflow's web interface, on this machine."""
 
-import contextlib
 import os
 import socket
-import subprocess
 import sys
 
 from benchmark.errors import UserError
@@ -11,7 +9,7 @@ from benchmark.tracking.connection import (
     artifact_folder,
     brief,
     database_file,
-    quiet_client,
+    load_client,
     tracking_uri,
 )
 
@@ -30,8 +28,10 @@ def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
 
 def experiment_page(uri: str, address: str, name: str | None) -> str:
     """Where a browser finds the table of an experiment's runs, or the list of experiments if there is no such one."""
-    experiment = None if name is None else quiet_client(uri).get_experiment_by_name(name)
-    return f"{address}/#/experiments" + ("" if experiment is None else f"/{experiment.experiment_id}/runs")
+    experiment = None if name is None else load_client()(uri).get_experiment_by_name(name)
+    path = "" if experiment is None else f"/{experiment.experiment_id}/runs"
+    # The interface would otherwise open in the dress of its pages for language models.
+    return f"{address}/#/experiments{path}?workflowType=machine_learning"
 
 
 def serve_ui(uri: str | None, name: str | None, port: int) -> None:
@@ -63,5 +63,5 @@ def serve_ui(uri: str | None, name: str | None, port: int) -> None:
             raise UserError(f"port {port} is taken; choose another with --port") from error
     print(f"{page}\nCtrl-C stops the server", flush=True)
     command, environment = ui_command(uri, port)
-    with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(command, env=environment, check=False)
+    # In place of this process: Ctrl-C and a termination reach the server, and only the server uses memory.
+    os.execve(command[0], command, environment)

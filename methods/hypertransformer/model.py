@@ -49,7 +49,12 @@ class HyperTransformer(Method):
 
     This follows the authors' TensorFlow code (google-research, `hypertransformer`), with these differences: support
     and query sets are disjoint (a matter of the episodes), several tasks make one step, and dropout in front of the
-    last layer is active in training rather than in evaluation.
+    last layer is active in training rather than in evaluation. Two more differences are for Adam, which the original
+    did not use: the transformers start from PyTorch's default weights, smaller than the original's Glorot-uniform
+    ones, and images stay in [0, 1] with a background of 0, where the original maps them to [-1, 1]. After 600 steps
+    of 16 episodes (5-way 1-shot Omniglot, 8 channels, all layers generated, Adam at 1e-3, one seed) training accuracy
+    was 0.85 with both and 0.54 with neither; with three normalised shared layers it was 0.86 with both, 0.79 with the
+    smaller weights alone, 0.67 with [0, 1] alone and 0.62 with neither.
     """
 
     Config = HyperTransformerConfig
@@ -81,8 +86,8 @@ class HyperTransformer(Method):
         return self._solve(episode).weights
 
     def classify(self, weights: Conv4Weights, images: Tensor) -> Tensor:
-        """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]; the networks see them scaled to [-1, 1]."""
-        return self._logits(trunk(_scaled(images), weights.blocks, self.config.negative_slope)[-1], weights)
+        """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]."""
+        return self._logits(trunk(images, weights.blocks, self.config.negative_slope)[-1], weights)
 
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
         """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
@@ -102,7 +107,7 @@ class HyperTransformer(Method):
         """Cross-entropy of the queries, warm-up and auxiliary losses, penalties: those that the config asks for."""
         config = self.config
         solution = self._solve(episode)
-        activations = trunk(_scaled(episode.query_images), solution.weights.blocks, config.negative_slope)
+        activations = trunk(episode.query_images, solution.weights.blocks, config.negative_slope)
         logits = self._logits(activations[-1], solution.weights)
         cross_entropy = self._cross_entropy(logits, episode.query_labels)
         accuracy = (logits.detach().argmax(-1) == episode.query_labels).float().mean()
@@ -118,7 +123,7 @@ class HyperTransformer(Method):
 
     def _solve(self, episode: Episode) -> _Solution:
         labels = episode.support_labels
-        x = group_tasks(_scaled(episode.support_images))
+        x = group_tasks(episode.support_images)
         shared = None if self.shared is None else self.shared(x, episode.tasks)
         dropped = self._dropped(labels)
         blocks, parts = [], {}
@@ -192,7 +197,3 @@ def warmup_weights(done: float) -> tuple[float, ...]:
     """
     stages = BLOCKS - 1
     return tuple(max(0.0, 1 - abs(stages * done - stage)) for stage in range(BLOCKS))
-
-
-def _scaled(images: Tensor) -> Tensor:
-    return images * 2 - 1

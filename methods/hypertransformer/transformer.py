@@ -1,7 +1,7 @@
 """Post-normalisation transformers (Vaswani et al. 2017) from weight and sample tokens to weights.
 
 As in the original HyperTransformer: no positional encoding (so support images have no order), layer normalisation with
-epsilon 1e-6 after each residual sum and none besides, Glorot-uniform matrices and zero biases. Only the outputs at the
+epsilon 1e-6 after each residual sum and none besides. Only the outputs at the
 weight tokens are read, so the last layer computes no others.
 
 Shapes: T tasks, L tokens, D token width. `dropped` (T, L) is True for tokens nobody may attend to.
@@ -33,9 +33,9 @@ class Attention(nn.Module):
         self.sigmoid = config.attention == "sigmoid"
         self.key_width = _inner(config.key_query_width, width, config.heads)
         self.value_width = _inner(config.value_width, width, config.heads)
-        self.query = _dense(width, self.key_width)
-        self.key_value = _dense(memory_width, self.key_width, self.value_width)
-        self.output = _dense(self.value_width, width)
+        self.query = nn.Linear(width, self.key_width)
+        self.key_value = nn.Linear(memory_width, self.key_width + self.value_width)
+        self.output = nn.Linear(self.value_width, width)
 
     def forward(self, x: Tensor, memory: Tensor, dropped: Tensor | None) -> Tensor:
         """(T, L, D) from x (T, L, D) and the memory (T, M, memory_width) it attends to."""
@@ -137,19 +137,10 @@ def _inner(size: float, width: int, heads: int) -> int:
     return math.ceil(int(width * size if size <= 3 else size) / heads) * heads
 
 
-def _dense(inputs: int, *outputs: int) -> nn.Linear:
-    """One linear layer that computes several; each is initialised on its own, Glorot-uniform with zero bias."""
-    dense = nn.Linear(inputs, sum(outputs))
-    for weight in dense.weight.split(outputs):
-        nn.init.xavier_uniform_(weight)
-    nn.init.zeros_(dense.bias)
-    return dense
-
-
 def _feed_forward(width: int, config: HyperTransformerConfig, linear: bool) -> nn.Sequential:
     inner = _inner(config.inner_width, width, config.heads)
     activation = nn.Identity() if linear else _ACTIVATIONS[config.transformer_activation]()
-    return nn.Sequential(_dense(width, inner), activation, _dense(inner, width))
+    return nn.Sequential(nn.Linear(width, inner), activation, nn.Linear(inner, width))
 
 
 def _sigmoid_attention(query: Tensor, key: Tensor, value: Tensor, kept: Tensor | None) -> Tensor:

@@ -21,7 +21,7 @@ from benchmark.result import Failure, Model, Provenance, Result, TestScore, Trai
 from benchmark.statistics import two_way_interval
 from benchmark.store import CellStore, ExperimentStore
 from benchmark.tracking import Mirror, open_mirror, serve_ui, sync
-from benchmark.tracking.ui import experiment_page, ui_command
+from benchmark.tracking.ui import experiment_page
 from tests.benchmark.helpers import ROOT, write_grid
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
@@ -37,11 +37,11 @@ START = 1_790_000_000.0
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in them, which takes seconds to make."""
-    from benchmark.tracking.connection import exclusive, quiet_client
+    from benchmark.tracking.connection import exclusive, load_client
 
     database = tmp_path_factory.mktemp("template") / "mlflow.db"
     with exclusive(f"sqlite:///{database}"):
-        quiet_client(f"sqlite:///{database}").search_experiments()
+        load_client()(f"sqlite:///{database}").search_experiments()
     return database
 
 
@@ -343,7 +343,7 @@ from benchmark.errors import UserError
 from benchmark.execution.local import Event
 from benchmark.grid import read_grid
 from benchmark.store import ExperimentStore
-from benchmark.tracking import open_mirror, serve_ui, sync
+from benchmark.tracking import open_mirror, sync
 grid = read_grid(Path({str(grid.source)!r}))
 experiment = ExperimentStore(Path({str(experiment.folder)!r}))
 with open_mirror(None, grid, experiment) as mirror:
@@ -359,6 +359,7 @@ except UserError as error:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr.count("\n") == 1
     assert "htbench sync" in done.stderr
+    assert not (tmp_path / "mlartifacts").exists()
     assert done.stdout == "sync: MLflow is not installed (pip install 'htbench[mlflow]')\n"
 
 
@@ -413,10 +414,8 @@ def test_ui_refuses_what_it_cannot_show(uri: str, tmp_path: Path) -> None:
             serve_ui(uri, "small", taken.getsockname()[1])
 
 
-def test_server(
-    uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What `htbench ui` starts answers, and a mirror can write through it: the same content as without a server."""
+def test_server(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+    """What `htbench ui` starts answers; a mirror written through it holds the same as one written to the file."""
     cell = cells_of(grid, experiment)[0]
     train(cell, range(1, 6))
     score(cell, steps=5)
@@ -424,29 +423,41 @@ def test_server(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command, environment = ui_command(uri, port)
+    code = "import sys; from benchmark.tracking import serve_ui; serve_ui(sys.argv[1], 'small', int(sys.argv[2]))"
     server = subprocess.Popen(
-        command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code, uri, str(port)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/health", timeout=5):
-                    break
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+        wait_for(f"{address}/health", server)
         sync(experiment, grid, address)
         through_server = content(address)
         page = experiment_page(address, address, "small")
         with urllib.request.urlopen(page, timeout=30) as response:
             assert b"MLflow" in response.read()
-        assert page.endswith(f"/#/experiments/{runs(uri)[0].info.experiment_id}/runs")
+        assert f"/#/experiments/{runs(uri)[0].info.experiment_id}/runs" in page
     finally:
         server.terminate()
-        server.wait(30)
+        printed, _ = server.communicate(timeout=60)
+    assert printed.startswith(f"{address}/#/experiments?")  # when it started there was no experiment to open
+    with pytest.raises(urllib.error.URLError), urllib.request.urlopen(address, timeout=5):
+        pass
     assert through_server == content(uri)
     sync(experiment, grid, uri)
     assert content(uri) == through_server
+
+
+def wait_for(address: str, server: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)

@@ -120,14 +120,6 @@ def test_no_feed_forward_and_a_linear_one():
     assert [type(layer.feed_forward[1]) for layer in both.decoder] == [nn.ReLU, nn.ReLU, nn.Identity]
 
 
-def test_matrices_start_glorot_uniform_each_on_its_own():
-    attention = Attention(300, 300, HyperTransformerConfig())
-    bound = (6 / 600) ** 0.5
-    for weight in (attention.query.weight, *attention.key_value.weight.split(300), attention.output.weight):
-        assert 0.99 * bound < weight.abs().max() <= bound
-    assert attention.key_value.bias.abs().max() == 0
-
-
 def test_tokens_by_hand():
     layer = Tokens(ways=3, weight_tokens=2, embedding=4)
     features = torch.randn(1, 2, 3)
