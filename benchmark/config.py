@@ -85,8 +85,27 @@ class CellConfig(Section):
 
     @property
     def key(self) -> str:
-        """Twelve hex digits that identify the cell: a hash of every setting that differs from its default."""
-        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"timeout_minutes", "plugins"})
+        """Twelve hex digits that identify the cell: a hash of what its numbers depend on.
+
+        Settings at their default, settings that repeat another (`test.queries` equal to `episodes.queries`) and
+        settings without effect (`momentum` with Adam) do not count.
+        """
+        train, test = self.train, self.test
+        unused = {"decay_rate", "decay_steps"} if train.schedule != "exponential" else set()
+        unused |= {"momentum"} if train.optimizer != "sgd" else set()
+        unused |= {name for name in ("ways", "shots", "queries") if getattr(train, name) == getattr(self.episodes, name)}
+        settings = self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={
+                "timeout_minutes": True,
+                "plugins": True,
+                "train": unused,
+                "test": {"queries"} if test.queries == self.episodes.queries else set(),
+            },
+        )
+        if not settings.get("test"):
+            settings.pop("test", None)
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -112,5 +112,7 @@ def _settle(worker: _Worker) -> str:
 
 
 def _last_line(cell: CellStore) -> str:
+    if not cell.log_file.exists():  # somebody deleted the folder
+        return ""
     lines = cell.log_file.read_text(errors="replace").strip().splitlines()
     return lines[-1][:500] if lines else ""
