@@ -45,8 +45,9 @@ setup: .venv/.htbench
 demo: setup
 	$(BIN)/htbench run $(QUICKSTART) --workers 2
 	$(BIN)/htbench report $(QUICKSTART)
+	$(BIN)/htbench sync $(QUICKSTART)
 	@echo
-	@echo 'Written to results/quickstart. To browse the runs: $(BIN)/htbench ui'
+	@echo 'Written to results/quickstart. To browse and compare the runs in MLflow: $(BIN)/htbench ui $(QUICKSTART)'
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -1,5 +1,6 @@
 """Training state on disk, readable without running any code from the file (`weights_only`)."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ FORMAT = 1
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them, whole or not at all."""
-    write_whole(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+    buffer = io.BytesIO()  # torch hides a full disk behind a RuntimeError of its own
+    torch.save({"format": FORMAT, **state}, buffer)
+    write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

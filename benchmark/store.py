@@ -34,7 +34,7 @@ from benchmark.result import FORMAT, Result
 State = Literal["missing", "running", "interrupted", "done", "failed"]
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a reader, or a crash, sees the old or the new content and nothing between.
 
     Raises:
@@ -57,11 +57,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """`write_whole` for text."""
-    write_whole(path, lambda file: _write_bytes(file, text.encode()))
-
-
-def _write_bytes(file: IO[bytes], data: bytes) -> None:
-    file.write(data)
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 @dataclass(frozen=True)

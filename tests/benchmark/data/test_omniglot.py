@@ -118,9 +118,7 @@ def test_changed_archives_are_decoded_again(tmp_path: Path, archives: list[Archi
 def test_download_that_fails_leaves_nothing_behind(tmp_path: Path, archives: list[Archive], url: str) -> None:
     folder = tmp_path / "omniglot"
     wrong = [Archive(archive.name, "0" * 32, archive.characters) for archive in archives]
-    with pytest.raises(
-        UserError, match=r"images_background.zip is missing, and http.* MD5 is not 0{32}. Get images_b"
-    ):
+    with pytest.raises(UserError, match=r"images_background.zip is missing, and http.* MD5 is not 0{32}. Get images_b"):
         read_characters(folder, wrong, url)
     with pytest.raises(
         UserError, match=r"images_background.zip is missing and cannot .*404.*put it into .*omniglot, or"
