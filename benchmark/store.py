@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,12 +169,17 @@ class CellStore:
             UserError: another process is writing this cell.
         """
         with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"{self.folder} is being written by another run; wait for it or choose another --runs"
-                ) from error
+            deadline = time.monotonic() + 1.0  # somebody asking `is_locked` holds it for an instant
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        raise UserError(
+                            f"{self.folder} is being written by another run; wait for it or choose another --runs"
+                        ) from error
+                    time.sleep(0.05)
             yield
 
     def is_locked(self) -> bool:
