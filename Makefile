@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer. Everything is installed into .venv; delete that folder to start afresh.
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq

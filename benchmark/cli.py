@@ -1,6 +1,7 @@
-"""The command line: `htbench plan | run | status | report | sync | ui | data | methods`.
+"""The command line: `htbench plan | run | status | report | sync | ui | data | methods | inspect | generate |
+predict`.
 
-Exit status: 0 all is well, 1 some cell has no result, 2 the input is wrong, 130 interrupted.
+Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
 
 import sys
@@ -8,7 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
-from benchmark.commands import catalogue, grids, mlflow
+from benchmark.commands import catalogue, grids, mlflow, networks
 from benchmark.errors import UserError
 
 app = typer.Typer(
@@ -26,6 +27,9 @@ _COMMANDS = (
     mlflow.ui,
     catalogue.data,
     catalogue.methods,
+    networks.inspect,
+    networks.generate,
+    networks.predict,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -19,12 +19,29 @@ class Section(BaseModel):
 
 
 class EpisodesConfig(Section):
-    """The tasks: `ways` classes, and per class `shots` labelled, `unlabelled` and `queries` images."""
+    """The tasks: `ways` classes, and per class `shots` labelled, `unlabelled` and `queries` images.
+
+    `distractors` more classes have nothing but `unlabelled` images each (Ren et al., ICLR 2018).
+
+    With more than one of `tasks` every episode is a sequence of them, of different classes, for continual methods.
+    `scenario` says which classes compete for a query: those of all tasks so far or those of its own. In "mini-batch"
+    there is one task only, which arrives in so many parts of `shots` and `unlabelled` images per class.
+    """
 
     ways: int = Field(5, ge=2)
     shots: int = Field(1, ge=1)
     queries: int = Field(5, ge=1)
     unlabelled: int = Field(0, ge=0)
+    distractors: int = Field(0, ge=0)
+    tasks: int = Field(1, ge=1)
+    scenario: Literal["class-incremental", "task-incremental", "mini-batch"] = "class-incremental"
+
+    @property
+    def whole(self) -> "EpisodesConfig":
+        """The shape of one ordinary episode with all images of a sequence."""
+        parts = self.tasks if self.scenario == "mini-batch" else 1
+        sizes = {"ways": self.ways * (self.tasks // parts), "shots": self.shots * parts}
+        return self.model_copy(update={**sizes, "unlabelled": self.unlabelled * parts, "tasks": 1})
 
 
 class TrainConfig(Section):
@@ -61,12 +78,16 @@ class TrainConfig(Section):
 
 
 class TestConfig(Section):
-    """The frozen test set: `episodes` tasks drawn with `seed`, `queries` images per class (default: as in training)."""
+    """The frozen test set: `episodes` tasks drawn with `seed`, `queries` images per class (default: as in training).
+
+    Sequences are scored at the length they were trained at, and then followed up to `tasks`, if that is more.
+    """
 
     __test__ = False  # not a pytest class
 
     episodes: int = Field(600, ge=2)
     queries: int | None = Field(None, ge=1)
+    tasks: int | None = Field(None, ge=1)
     seed: int = Field(2022, ge=0)
 
 
@@ -90,10 +111,12 @@ class CellConfig(Section):
         Settings at their default, settings that repeat another (`test.queries` equal to `episodes.queries`) and
         settings without effect (`momentum` with Adam) do not count.
         """
-        train, test = self.train, self.test
+        train, test, episodes = self.train, self.test, self.episodes
         unused = {"decay_rate", "decay_steps"} if train.schedule != "exponential" else set()
         unused |= {"momentum"} if train.optimizer != "sgd" else set()
-        unused |= {name for name in ("ways", "shots", "queries") if getattr(train, name) == getattr(self.episodes, name)}
+        unused |= {name for name in ("ways", "shots", "queries") if getattr(train, name) == getattr(episodes, name)}
+        unused_test = {"queries"} if test.queries == episodes.queries else set()
+        unused_test |= {"tasks"} if self.followed_episodes.tasks == episodes.tasks else set()
         settings = self.model_dump(
             mode="json",
             exclude_defaults=True,
@@ -101,11 +124,13 @@ class CellConfig(Section):
                 "timeout_minutes": True,
                 "plugins": True,
                 "train": unused,
-                "test": {"queries"} if test.queries == self.episodes.queries else set(),
+                "test": unused_test,
+                "episodes": {"scenario"} if self.followed_episodes.tasks == 1 else set(),
             },
         )
-        if not settings.get("test"):
-            settings.pop("test", None)
+        for section in ("episodes", "test"):
+            if not settings.get(section):
+                settings.pop(section, None)
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -119,3 +144,8 @@ class CellConfig(Section):
     def test_episodes(self) -> EpisodesConfig:
         """The shape of validation and test episodes."""
         return self.episodes.model_copy(update={"queries": self.test.queries or self.episodes.queries})
+
+    @property
+    def followed_episodes(self) -> EpisodesConfig:
+        """The shape of test episodes as long as sequences are followed: `test_episodes`, with `test.tasks` tasks."""
+        return self.test_episodes.model_copy(update={"tasks": max(self.test.tasks or 1, self.episodes.tasks)})

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from benchmark.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.sampling import sample
+from methods.continual import ContinualMethod, TaskSequence
 from methods.episode import Episode
 from methods.method import Method
 
@@ -40,3 +42,26 @@ def measure_transductive(method: Method, episode: Episode) -> bool:
     together_logits, alone_logits = method(episode)[:, :half], method(alone)
     scale = together_logits.abs().amax().clamp_min(1e-6)
     return bool((together_logits - alone_logits).abs().amax() > 1e-3 * scale)
+
+
+@torch.inference_mode()
+def accuracy_matrices(
+    method: ContinualMethod, images: ClassImages, shape: EpisodesConfig, stream: int, count: int
+) -> np.ndarray:
+    """Accuracy on each task after each step of the first `count` sequences of a stream.
+
+    Returns:
+        (count, J, I) float32, see `benchmark.continual`; the mean over the last row is what `accuracies` gives.
+    """
+    method.eval()
+    found = []
+    for start in range(0, count, CHUNK):
+        sequence = TaskSequence.of(sample(images, shape, stream, start, min(CHUNK, count - start)))
+        tasks = sequence.tasks_in_sequence
+        rows = []
+        for logits in method.answers(sequence, range(1, sequence.steps + 1)):
+            correct = logits.argmax(-1) == sequence.query_labels[:, : logits.shape[1]]
+            by_task = correct.float().unflatten(1, (-1, sequence.query_labels.shape[1] // tasks)).mean(-1)
+            rows.append(F.pad(by_task, (0, tasks - by_task.shape[1]), value=torch.nan))
+        found.append(torch.stack(rows, dim=1))
+    return torch.cat(found).cpu().numpy()

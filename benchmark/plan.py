@@ -68,14 +68,15 @@ def preflight(cells: Iterable[CellConfig]) -> None:
 
     checked = set()
     for config in cells:
-        kind = _shape_of(config) + config.dataset.model_dump_json() + config.test_episodes.model_dump_json()
+        shapes = config.test_episodes.model_dump_json() + config.followed_episodes.model_dump_json()
+        kind = _shape_of(config) + config.dataset.model_dump_json() + shapes
         if kind in checked:
             continue
         checked.add(kind)
         dataset = data.load(config.dataset)
         check_possible(dataset.splits["train"], config.train_episodes, "train")
         check_possible(dataset.splits["validation"], config.test_episodes, "validation")
-        check_possible(dataset.splits["test"], config.test_episodes, "test")
+        check_possible(dataset.splits["test"], config.followed_episodes, "test")
         try:
             build(config, dataset)
         except ValueError as error:

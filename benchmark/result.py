@@ -17,6 +17,7 @@ class Part(BaseModel):
 class TestScore(Part):
     """Accuracy on the frozen test episodes; per-episode values are in the cell's `test_accuracy.npy`.
 
+    Of a task sequence it is the mean over its tasks after the last one, at the length of training.
     `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
     """
 
@@ -24,6 +25,20 @@ class TestScore(Part):
 
     accuracy: float
     episodes: int
+    sha256: str
+
+
+class Continual(Part):
+    """What came of following sequences: values after each step, of the mean over the matrices in `test_matrices.npy`.
+
+    Steps beyond the training length are included, as `sha256` is of the sequences followed that far. See
+    `benchmark.continual` for definitions. `carried` is how many numbers the learner keeps from task to task.
+    """
+
+    average_accuracy: tuple[float, ...]
+    forgetting: tuple[float, ...]
+    backward_transfer: tuple[float, ...]
+    carried: tuple[int, ...]
     sha256: str
 
 
@@ -86,6 +101,7 @@ class Result(Part):
     config: dict[str, Any]
     failure: Failure | None = None
     test: TestScore | None = None
+    continual: Continual | None = None
     training: Training | None = None
     model: Model | None = None
     data: Data | None = None

@@ -2,8 +2,9 @@
 whatever the batch size, device, worker or resume point.
 
 Every class of the split gets a pseudo-random rank that depends only on (stream, episode index, class), and the
-`ways` classes of lowest rank make the episode; images within a class are ranked in the same way. A random ranking is
-a random draw without replacement, so support, unlabelled and query images are disjoint by construction.
+`ways` classes of lowest rank make the episode (the next ones are its distractors); images within a class are ranked in
+the same way. A random ranking is a random draw without replacement, so support, unlabelled and query images are
+disjoint by construction.
 
 The hash is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
 2014), in int64 arithmetic that wraps alike on every device.
@@ -19,6 +20,7 @@ from torch import Tensor
 from benchmark.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.errors import UserError
+from benchmark.sequences import in_steps
 from methods.episode import UNLABELLED, Episode
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64: 2**64 / golden ratio, splitmix64's increment
@@ -32,8 +34,9 @@ class Draw:
     """Which images make T episodes.
 
     Attributes:
-        classes: (T, N) class numbers, `ClassImages.classes` of them.
-        rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries.
+        classes: (T, N) class numbers, `ClassImages.classes` of them. Here N counts distractors too, which come last.
+        rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries. Of
+            distractors only the unlabelled columns are used.
         rotations: (T, N) quarter turns.
     """
 
@@ -57,7 +60,8 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
 
     episode_T = _hash(indices * _GOLDEN + stream)
     classes_TN = _lowest(
-        _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1)), shape.ways
+        _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1)),
+        shape.ways + shape.distractors,
     )
 
     base_TN = classes_TN % n_names
@@ -81,47 +85,65 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
 def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identities: bool = False) -> Episode:
     """Turn a draw into tensors; `identities` also hands over the class numbers (training only).
 
-    Support images come class by class in slot order, labelled ones first. Methods must not depend on that order.
+    Support images come class by class in slot order, labelled ones first, distractors last. Methods must not depend on
+    that order.
     """
-    tasks, ways, per_class = drawn.rows.shape
+    tasks, slots, per_class = drawn.rows.shape
+    ways = slots - shape.distractors
     device = images.images.device
     turned_rows = drawn.rows + drawn.rotations[..., None] * images.images.shape[0]
     pixels = images.turned[turned_rows.to(device)]
     labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
 
-    parts = [shape.shots, shape.unlabelled, shape.queries]
-    shots_px, unlabelled_px, query_px = (part.flatten(1, 2) for part in pixels.split(parts, dim=2))
-    shot_labels, hidden_labels, query_labels = (part.flatten(1, 2) for part in labels.split(parts, dim=2))
+    shots_px, unlabelled_px, query_px = pixels.split([shape.shots, shape.unlabelled, shape.queries], dim=2)
+    hidden_px = unlabelled_px.flatten(1, 2)
+    shot_labels = labels[..., : shape.shots].flatten(1, 2)
     return Episode(
-        support_images=_unit_interval(torch.cat([shots_px, unlabelled_px], dim=1)),
-        support_labels=torch.cat([shot_labels, torch.full_like(hidden_labels, UNLABELLED)], dim=1),
-        query_images=_unit_interval(query_px),
-        query_labels=query_labels,
+        support_images=_unit_interval(torch.cat([shots_px[:, :ways].flatten(1, 2), hidden_px], dim=1)),
+        support_labels=torch.cat([shot_labels, shot_labels.new_full(hidden_px.shape[:2], UNLABELLED)], dim=1),
+        query_images=_unit_interval(query_px[:, :ways].flatten(1, 2)),
+        query_labels=labels[..., per_class - shape.queries :].flatten(1, 2),
         ways=ways,
-        classes=drawn.classes.to(device) if identities else None,
+        classes=drawn.classes[:, :ways].to(device) if identities else None,
     )
 
 
 def sample(
     images: ClassImages, shape: EpisodesConfig, stream: int, start: int, count: int, *, train: bool = False
 ) -> Episode:
-    """Episodes number `start` .. `start + count - 1` of a stream."""
+    """Episodes number `start` .. `start + count - 1` of a stream; task sequences if the shape has several tasks."""
     indices = torch.arange(start, start + count, device=images.images.device)
-    return gather(images, shape, draw(images, shape, stream, indices), identities=train)
+    whole = gather(images, shape.whole, draw(images, shape.whole, stream, indices), identities=train)
+    return in_steps(whole, shape)
 
 
 def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> None:
     """Refuse episodes the split cannot provide.
 
     Raises:
-        UserError: more ways than classes, or more images per class than the smallest class has.
+        UserError: more ways and distractors than classes, more images per class than the smallest class has,
+            distractors without unlabelled images, or in a sequence.
     """
-    if shape.ways > images.classes:
-        raise UserError(f"episodes of {shape.ways} ways are impossible: the {split} split has {images.classes} classes")
-    needed = shape.shots + shape.unlabelled + shape.queries
+    whole = shape.whole
+    if whole.ways + shape.distractors > images.classes:
+        kind = "episodes" if shape.tasks == 1 else f"sequences of {shape.tasks} tasks"
+        distractors = f" and {shape.distractors} distractors" if shape.distractors else ""
+        raise UserError(
+            f"{kind} of {shape.ways} ways{distractors} are impossible: the {split} split has {images.classes} classes"
+        )
+    if shape.distractors and shape.tasks > 1:
+        raise UserError(
+            f"episodes.distractors: {shape.distractors} is for single tasks; episodes.tasks is {shape.tasks}"
+        )
+    if shape.distractors and not shape.unlabelled:
+        raise UserError(
+            f"episodes.distractors: {shape.distractors} has no effect with episodes.unlabelled: 0;"
+            " say how many unlabelled images each class has"
+        )
+    needed = whole.shots + whole.unlabelled + whole.queries
     if needed > images.smallest_class:
         raise UserError(
-            f"episodes need {needed} images of each class ({shape.shots} shots + {shape.unlabelled} unlabelled"
+            f"episodes need {needed} images of each class ({whole.shots} shots + {whole.unlabelled} unlabelled"
             f" + {shape.queries} queries), but the smallest class of the {split} split has {images.smallest_class}"
         )
 
@@ -132,7 +154,7 @@ def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig,
     settings = json.dumps(shape.model_dump(exclude_defaults=True), sort_keys=True)
     digest = hashlib.sha256(f"{dataset_sha256}:{settings}".encode())
     for start in range(0, count, 100):
-        drawn = draw(images, shape, stream, torch.arange(start, min(start + 100, count)))
+        drawn = draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count)))
         for part in (drawn.classes, drawn.rows, drawn.rotations):
             digest.update(part.contiguous().numpy().astype("<i8").tobytes())
     return digest.hexdigest()

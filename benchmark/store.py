@@ -8,6 +8,7 @@
         last.pt                   where to continue
         best.pt                   the method at its best validation accuracy
         test_accuracy.npy         (episodes,) float32
+        test_matrices.npy         (episodes, steps, tasks) float32, of task sequences only
         result.json               benchmark.result.Result, written last
         log.txt                   what the cell's process printed
         lock                      held by the process that writes the cell
@@ -130,16 +131,29 @@ class CellStore:
         except (ValueError, ValidationError) as error:
             raise UserError(f"{path} is damaged ({error}); delete the folder to run the cell again") from error
 
-    def write_result(self, result: Result, test_accuracy: np.ndarray | None = None) -> None:
-        """Write the record, and the per-episode test accuracies (episodes,) before it."""
+    def write_result(
+        self, result: Result, test_accuracy: np.ndarray | None = None, test_matrices: np.ndarray | None = None
+    ) -> None:
+        """Write the record, and before it the test accuracies per episode and matrices per task sequence."""
         if test_accuracy is not None:
-            values = test_accuracy.astype(np.float32)
-            write_whole(self.folder / "test_accuracy.npy", lambda file: np.save(file, values))
+            self._write_array("test_accuracy.npy", test_accuracy)
+        if test_matrices is not None:
+            self._write_array("test_matrices.npy", test_matrices)
         write_text(self.folder / "result.json", result.model_dump_json(indent=1))
 
     def test_accuracy(self) -> np.ndarray:
         """Per-episode test accuracies, (episodes,) float32."""
-        values: np.ndarray = np.load(self.folder / "test_accuracy.npy", allow_pickle=False)
+        return self._read_array("test_accuracy.npy")
+
+    def test_matrices(self) -> np.ndarray:
+        """Accuracy matrices of task sequences, (episodes, steps, tasks) float32; see `benchmark.continual`."""
+        return self._read_array("test_matrices.npy")
+
+    def _write_array(self, name: str, values: np.ndarray) -> None:
+        write_whole(self.folder / name, lambda file: np.save(file, values.astype(np.float32)))
+
+    def _read_array(self, name: str) -> np.ndarray:
+        values: np.ndarray = np.load(self.folder / name, allow_pickle=False)
         return values
 
     def metrics(self) -> list[dict[str, Any]]:

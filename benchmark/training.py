@@ -23,6 +23,9 @@ from methods.method import Method
 CHECK_EVERY = 25
 """Steps between looks at the loss: reading it makes a GPU wait, so not at every step."""
 
+DIAGNOSTIC_EPISODES = 16
+"""Validation episodes that `Method.diagnostics` sees."""
+
 
 class DivergedError(Exception):
     """The loss stopped being a number."""
@@ -155,11 +158,18 @@ class Trainer:
         if accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_step = accuracy, progress.step
             keeper.keep_best(self.method.state_dict())
+        record |= self._diagnostics()
         # Validation costs wall time, not training time.
         self._marks = (clock(self.device), self._marks[1])
         record |= {"val/accuracy": accuracy, "val/best_accuracy": progress.best_accuracy}
         record |= {"time/train_s": progress.seconds, "train/learning_rate": self.optimizer.param_groups[0]["lr"]}
         keeper.log({"step": progress.step, **record})
+
+    @torch.inference_mode()
+    def _diagnostics(self) -> dict[str, float]:
+        """What the method says about itself on the first validation episodes, in `eval` mode."""
+        shape, validation = self.config.test_episodes, stream("validation", 0)
+        return self.method.diagnostics(sample(self.validation_images, shape, validation, 0, DIAGNOSTIC_EPISODES))
 
     def _count_time(self) -> None:
         now = (clock(self.device), time.monotonic())

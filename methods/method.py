@@ -61,6 +61,13 @@ class Method(nn.Module, ABC):
         accuracy = (logits.detach().argmax(-1) == episode.query_labels).float().mean()
         return Loss(total, {"cross_entropy": total.detach(), "accuracy": accuracy})
 
+    def diagnostics(self, episode: Episode) -> dict[str, float]:
+        """Numbers worth watching over training besides accuracy, on validation tasks in `eval` mode; default: none.
+
+        Names are as logged, and begin with the method's own word: `ht/variation_share`.
+        """
+        return {}
+
     @abstractmethod
     def solver_parameters(self, ways: int) -> int:
         """Numbers in the network that classifies the queries of one task.

@@ -61,10 +61,11 @@ class LinearWeights:
 
 @dataclass(frozen=True)
 class Conv4Weights:
-    """T networks."""
+    """T networks; `negative_slope` is that of their activations, 0 for ReLU."""
 
     blocks: Sequence[ConvWeights]
     linear: LinearWeights
+    negative_slope: float = 0.0
 
 
 def group_tasks(images: Tensor) -> Tensor:
@@ -147,9 +148,9 @@ def linear(features: Tensor, weights: LinearWeights) -> Tensor:
     return torch.baddbmm(weights.bias.unsqueeze(1), features, weights.weight.transpose(1, 2))
 
 
-def conv4(images: Tensor, weights: Conv4Weights, negative_slope: float = 0.0) -> Tensor:
+def conv4(images: Tensor, weights: Conv4Weights) -> Tensor:
     """Logits (T, B, N) of images (T, B, C, H, W)."""
-    last = trunk(images, weights.blocks, negative_slope)[-1]
+    last = trunk(images, weights.blocks, weights.negative_slope)[-1]
     return linear(flatten(last, images.shape[0]), weights.linear)
 
 

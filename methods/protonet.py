@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from methods.embedding import Embedding
 from methods.episode import Episode
 from methods.method import Method, Setting
-from methods.networks import BLOCKS, KERNEL_SIZE, convolve, feature_count, flatten, group_tasks
+from methods.networks import Conv4Weights, LinearWeights
 from methods.registry import register
 
 
@@ -36,56 +36,39 @@ class ProtoNet(Method):
 
     def __init__(self, config: ProtoNetConfig, setting: Setting) -> None:
         super().__init__()
-        self.features = feature_count(setting.image_shape, config.channels)
-        inputs = [setting.image_shape[0]] + [config.channels] * (BLOCKS - 1)
-        self.blocks = nn.ModuleList(_Block(width, config.channels) for width in inputs)
+        self.blocks = Embedding(setting.image_shape, config.channels)
+        self.features = self.blocks.features
 
     def forward(self, episode: Episode) -> Tensor:
         """Logits (T, Q, N): minus the squared distances."""
         embedded = self.embed(torch.cat([episode.support_images, episode.query_images], dim=1))
         support, query = embedded.tensor_split([episode.support_images.shape[1]], dim=1)
-        return -squared_distances(query, prototypes(support, episode.support_labels, episode.ways))
+        return -squared_distances(query, self.means(support, episode.support_labels, episode.ways))
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (T, B, D) of images (T, B, C, H, W)."""
-        x = group_tasks(images)
-        for block in self.blocks:
-            x = block(x, tasks=len(images))
-        return flatten(x, len(images))
+        return self.blocks(images)
+
+    def means(self, support: Tensor, labels: Tensor, ways: int) -> Tensor:
+        """What stands for each class, (T, N, D), given the support embeddings (T, S, D) and labels (T, S)."""
+        return prototypes(support, labels, ways)
+
+    def solver(self, episode: Episode) -> Conv4Weights:
+        """What classifies the queries of each task, once trained, as an ordinary Conv4.
+
+        Minus a squared distance is 2 q.m - m.m - q.q, and q.q is the same for all classes: without it the prototypes
+        m are a linear layer (section 2.4 of the paper). So these logits differ from `forward`'s by a number per image.
+        Distances are taken around the prototypes' centre c, since far from 0 float32 would lose digits.
+        """
+        means = self.means(self.embed(episode.support_images), episode.support_labels, episode.ways)
+        centre = means.mean(1, keepdim=True)
+        around = means - centre
+        linear = LinearWeights(2 * around, -(around * (around + 2 * centre)).sum(-1))
+        return Conv4Weights(self.blocks.folded(episode.tasks), linear)
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels and biases of the embedding, and one prototype per class."""
-        convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
-        return sum(p.numel() for module in convolutions for p in module.parameters()) + ways * self.features
-
-
-class _Block(nn.Module):
-    """One block of the embedding, in the grouped layout of `methods.networks`; all tasks share its parameters."""
-
-    MOMENTUM = 0.1
-    running_mean: Tensor
-    running_variance: Tensor
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, KERNEL_SIZE)
-        self.scale = nn.Parameter(torch.ones(outputs))
-        self.offset = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("running_mean", torch.zeros(outputs))
-        self.register_buffer("running_variance", torch.ones(outputs))
-
-    def forward(self, x: Tensor, tasks: int) -> Tensor:
-        """(B, T*outputs, H/2, W/2) from x (B, T*inputs, H, W)."""
-        kernel, bias = self.convolution.weight, self.convolution.bias
-        assert bias is not None
-        x = convolve(x, kernel.expand(tasks, *kernel.shape), bias.expand(tasks, -1), padding=KERNEL_SIZE // 2)
-        mean, variance = self.running_mean.repeat(tasks), self.running_variance.repeat(tasks)
-        scale, offset = self.scale.repeat(tasks), self.offset.repeat(tasks)
-        x = F.batch_norm(x, mean, variance, scale, offset, self.training, self.MOMENTUM)
-        if self.training:  # each task's copy has moved
-            self.running_mean.copy_(mean.unflatten(0, (tasks, -1)).mean(0))
-            self.running_variance.copy_(variance.unflatten(0, (tasks, -1)).mean(0))
-        return F.relu(F.max_pool2d(x, 2))  # the ReLU of the maximum is the maximum of the ReLUs
+        return self.blocks.kernels_and_biases() + ways * self.features
 
 
 def prototypes(embedded: Tensor, labels: Tensor, ways: int) -> Tensor:

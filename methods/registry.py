@@ -24,9 +24,23 @@ M = TypeVar("M", bound=type[Method])
 
 _HOMES = {
     "protonet": "methods.protonet",
+    "protonet-soft-kmeans": "methods.protonet_semi",
+    "protonet-soft-kmeans-cluster": "methods.protonet_semi",
+    "protonet-masked": "methods.protonet_semi",
+    "protonet-semi-inference": "methods.protonet_semi",
+    "rfs": "methods.rfs",
+    "rfs-distill": "methods.rfs",
+    "maml": "methods.maml.model",
+    "fomaml": "methods.maml.model",
+    "anil": "methods.maml.model",
+    "maml++": "methods.maml.model",
+    "maml-l2l": "methods.maml_l2l",
     "ht": "methods.hypertransformer.model",
     "ht-logits": "methods.hypertransformer.model",
     "ht-all": "methods.hypertransformer.model",
+    "ht-continual": "methods.hypertransformer.continual",
+    "ht-merged": "methods.hypertransformer.continual",
+    "protonet-continual": "methods.continual_protonet",
 }
 
 

@@ -38,7 +38,7 @@ def run_make(*arguments: str) -> str:
 
 def test_requirements_are_the_dependencies_and_extras() -> None:
     dependencies = PROJECT["project"]["dependencies"]
-    runtime = dependencies + EXTRAS["report"] + EXTRAS["mlflow"] + EXTRAS["learn2learn"]
+    runtime = dependencies + EXTRAS["report"] + EXTRAS["mlflow"] + EXTRAS["export"] + EXTRAS["learn2learn"]
     assert sorted(requirements("requirements.txt")) == sorted(runtime)
     assert sorted(requirements("requirements-test.txt")) == sorted(EXTRAS["test"])
 
@@ -86,7 +86,7 @@ def test_make_setup_installs_what_the_requirement_files_name() -> None:
 def test_make_demo_runs_and_reports_a_grid_that_exists() -> None:
     commands = run_make("demo").splitlines()
     calls = [line.split()[1:3] for line in commands if line.startswith(".venv/bin/htbench ")]
-    assert [verb for verb, _ in calls] == ["run", "report"]
+    assert [verb for verb, _ in calls] == ["run", "report", "sync"]
     assert all((ROOT / grid).is_file() for _, grid in calls)
 
 

@@ -1,8 +1,10 @@
 """What the README shows works as shown."""
 
+import csv
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,7 +13,9 @@ from methods import registry
 from methods.method import Setting
 from tests.methods.helpers import random_episode
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "results"
 
 
 def block(start: str) -> str:
@@ -34,7 +38,7 @@ def test_the_method_of_forty_lines_is_one(tmp_path: Path) -> None:
     assert len(source.splitlines()) <= 40
     (tmp_path / "pixel_mean.py").write_text(source)
     registry.load_plugin(tmp_path / "pixel_mean.py")
-    method = registry.get("pixel-mean").build({"features": 8}, Setting(3, 2, (1, 16, 16), 10))
+    method: Any = registry.get("pixel-mean").build({"features": 8}, Setting(3, 2, (1, 16, 16), 10))
     episode = random_episode(ways=3, shots=2, queries=4, tasks=2)
     logits = method(episode.to(dtype=torch.float32))
     assert logits.shape == (2, 12, 3)
@@ -52,3 +56,14 @@ def test_every_command_exists() -> None:
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
     named = set(re.findall(r"(?:^    |`)(?:\.venv/bin/)?htbench (\w+)", README, flags=re.MULTILINE))
     assert named and named <= known, named - known
+
+
+def test_quoted_accuracies_are_those_of_the_results() -> None:
+    with (RESULTS / "omniglot-5way" / "table.csv").open() as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    quoted = re.findall(r"([\w+-]+) (\d+\.\d) ± (\d+\.\d)", README)
+    assert {name for name, _, _ in quoted} == rows.keys()
+    for name, mean, half_width in quoted:
+        low, high = float(rows[name]["low"]), float(rows[name]["high"])
+        assert abs(float(mean) / 100 - (low + high) / 2) < 0.0006
+        assert abs(float(half_width) / 100 - (high - low) / 2) < 0.0006

@@ -74,7 +74,7 @@ def read_images(folder: Path, image_size: int, colour: bool) -> tuple[Tensor, li
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give one that holds images")
-    files = _image_files(folder)
+    files = image_files(folder)
     return torch.stack([read_image(file, image_size, colour) for file in files]), files
 
 
@@ -124,10 +124,15 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(names) < 2:
         raise UserError(f"{folder} has {len(names)} class folders; at least 2 are needed, each with its images inside")
-    return {name: _image_files(folder / name) for name in names}
+    return {name: image_files(folder / name) for name in names}
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The image files under a folder, sorted by path.
+
+    Raises:
+        UserError: there are none.
+    """
     files = sorted(
         file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
     )

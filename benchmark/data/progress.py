@@ -13,4 +13,3 @@ def progress(items: Sequence[T], what: str) -> Iterable[T]:
     """Iterate over `items`, showing how far it is."""
     console = Console(stderr=True)
     return rich.progress.track(items, what, console=console, transient=True, disable=not console.is_terminal)
-

@@ -9,20 +9,23 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import CellConfig
 from benchmark.errors import UserError
-from benchmark.result import Data, Failure, Model, Provenance, Result, TestScore, Training
+from benchmark.result import Continual, Data, Failure, Model, Provenance, Result, TestScore, Training
 from benchmark.runtime import die_with_parent, prepare_process
 from benchmark.store import CellStore
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.data.dataset import ClassImages, Dataset
     from benchmark.training import Progress
-    from methods.method import Method
+    from methods.method import Method, Setting
 
 
 def main() -> int:
@@ -71,22 +74,37 @@ def run(store: CellStore, device: str) -> Result:
 
 def build(config: CellConfig, dataset: "Dataset") -> "Method":
     """The cell's method with its initial weights, which depend on the seed alone."""
+    return construct(config, setting_of(config, dataset))
+
+
+def setting_of(config: CellConfig, dataset: "Dataset") -> "Setting":
+    """What the cell's method is built for."""
+    from methods.method import Setting
+
+    images, shape = dataset.splits["train"], config.train_episodes
+    return Setting(shape.ways, shape.shots, images.image_shape, images.classes)
+
+
+def construct(config: CellConfig, setting: "Setting") -> "Method":
+    """`build` where the setting is known and the dataset may not be at hand."""
     import torch
 
     from benchmark.sampling import stream
     from methods import registry
-    from methods.method import Setting
+    from methods.continual import ContinualMethod
 
     for plugin in config.plugins:
         registry.load_plugin(Path(plugin))
-    images = dataset.splits["train"]
-    shape = config.train_episodes
-    setting = Setting(shape.ways, shape.shots, images.image_shape, images.classes)
     registered = registry.get(config.method)
-    if registered.learner.fixed_ways and shape.ways != config.episodes.ways:
+    if registered.learner.fixed_ways and setting.ways != config.episodes.ways:
         raise UserError(
-            f"{config.method} is built for one number of ways: train.ways ({shape.ways}) must equal"
+            f"{config.method} is built for one number of ways: train.ways ({setting.ways}) must equal"
             f" episodes.ways ({config.episodes.ways})"
+        )
+    if config.followed_episodes.tasks > 1 and not issubclass(registered.learner, ContinualMethod):
+        raise UserError(
+            f"{config.method} does not learn task sequences (episodes.tasks or test.tasks above 1);"
+            " use a continual method: ht-continual, ht-merged or protonet-continual"
         )
     torch.manual_seed(stream("initial weights", config.seed) & 0xFFFFFFFF)
     return registered.build(config.model, setting)
@@ -100,15 +118,17 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
     dataset = data.load(config.dataset)
     method = build(config, dataset).to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
-    progress = _train(store, config, method, train, validation)
+    keeper = FolderKeeper(store, setting_of(config, dataset))
+    progress = _train(store, config, method, train, validation, keeper)
 
     # Only now do test images exist in this process's hands: nothing before could have looked at them.
     shape = config.test_episodes
-    if store.best_checkpoint.exists():
-        method.load_state_dict(checkpoint.load(store.best_checkpoint, device)["method"])
+    method.load_state_dict(checkpoint.load(store.best_checkpoint, device)["method"])
     test, test_stream = dataset.splits["test"], sampling.stream("test", config.test.seed)
     scores = evaluation.accuracies(method, test.to(device), shape, test_stream, config.test.episodes)
-    some = sampling.sample(validation, shape, sampling.stream("validation", 0), 0, 4)
+    continual, matrices = _follow(config, method, test.to(device), dataset.sha256)
+    single = shape.model_copy(update={"tasks": 1})
+    some = sampling.sample(validation, single, sampling.stream("validation", 0), 0, 4)
     result = Result(
         key=config.key,
         config=config.model_dump(mode="json"),
@@ -117,6 +137,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
             episodes=len(scores),
             sha256=sampling.fingerprint(dataset.sha256, test, shape, test_stream, config.test.episodes),
         ),
+        continual=continual,
         training=Training(
             steps=progress.step,
             episodes=progress.step * config.train.batch,
@@ -142,21 +163,51 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
-    store.write_result(result, scores)
+    store.write_result(result, scores, matrices)
     return result
 
 
+def _follow(
+    config: CellConfig, method: "Method", test: "ClassImages", dataset_sha256: str
+) -> tuple[Continual | None, "np.ndarray | None"]:
+    """What becomes of the test sequences step by step, and their accuracy matrices; nothing for single tasks."""
+    from benchmark import continual, evaluation, sampling
+    from methods.continual import ContinualMethod, TaskSequence
+
+    shape, count = config.followed_episodes, config.test.episodes
+    if shape.tasks == 1:
+        return None, None
+    assert isinstance(method, ContinualMethod)
+    stream = sampling.stream("test", config.test.seed)
+    matrices = evaluation.accuracy_matrices(method, test, shape, stream, count)
+    mean = matrices.mean(axis=0, dtype="float64")
+    one = TaskSequence.of(sampling.sample(test, shape, stream, 0, 1))
+    record = Continual(
+        average_accuracy=tuple(continual.average_accuracy(mean).tolist()),
+        forgetting=tuple(continual.forgetting(mean).tolist()),
+        backward_transfer=tuple(continual.backward_transfer(mean).tolist()),
+        carried=tuple(method.carried(one.first(step)) for step in range(1, shape.tasks + 1)),
+        sha256=sampling.fingerprint(dataset_sha256, test, shape, stream, count),
+    )
+    return record, matrices
+
+
 def _train(
-    store: CellStore, config: CellConfig, method: "Method", train: "ClassImages", validation: "ClassImages"
+    store: CellStore,
+    config: CellConfig,
+    method: "Method",
+    train: "ClassImages",
+    validation: "ClassImages",
+    keeper: "FolderKeeper",
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark import checkpoint
     from benchmark.training import Progress, Trainer
 
     if not any(p.requires_grad for p in method.parameters()):
+        keeper.keep_best(method.state_dict())
         return Progress(steps=0)
     trainer = Trainer(config, method, train, validation)
-    keeper = FolderKeeper(store)
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.images.device))
         store.drop_metrics_after(trainer.progress.step)
@@ -170,8 +221,8 @@ def _train(
 class FolderKeeper:
     """Keeps training's traces in the cell's folder."""
 
-    def __init__(self, store: CellStore) -> None:
-        self.store = store
+    def __init__(self, store: CellStore, setting: "Setting") -> None:
+        self.store, self.setting = store, setting
 
     def log(self, record: dict[str, Any]) -> None:
         """Append a line to the metrics."""
@@ -179,10 +230,10 @@ class FolderKeeper:
             file.write(json.dumps({**record, "time": round(time.time(), 3)}) + "\n")
 
     def keep_best(self, weights: dict[str, Any]) -> None:
-        """Write the weights chosen on validation."""
+        """Write the weights chosen on validation, and what it takes to build the method without the dataset."""
         from benchmark import checkpoint
 
-        checkpoint.save(self.store.best_checkpoint, {"method": weights})
+        checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting)})
 
     def keep_last(self, state: dict[str, Any]) -> None:
         """Write the state to continue from."""

@@ -1,17 +1,18 @@
 """What a report is made of: every planned cell with all its facts, read from the run directory once.
 
-A `Record` is saved next to the report as three small files, and everything else in the folder is derived from them:
+A `Record` is saved next to the report as a few small files, and everything else in the folder is derived from them:
 
     grid.yaml         the grid as run
     cells.json        every cell: configuration, state, result or failure, learning curve
     accuracies.npz    test accuracy of every episode of every finished cell, under the cell's key
+    matrices.npz      where cells learn task sequences: their accuracy matrices, under the cell's key
 
 So a report in results/ can be rebuilt, and its numbers tested again, without the run directory.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ class Record:
         cells: all planned cells, in the order of the grid.
         accuracy: cell key -> test accuracies (E,) float32 in [0, 1], for finished cells.
         grid_text: the grid file.
+        matrices: cell key -> accuracy matrices (E, J, I) float32 of task sequences, see `benchmark.continual`.
     """
 
     name: str
@@ -82,17 +84,23 @@ class Record:
     cells: tuple[CellRecord, ...]
     accuracy: dict[str, NDArray[np.float32]] = field(repr=False)
     grid_text: str = field(repr=False)
+    matrices: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that `save` writes."""
+        return ["grid.yaml", "cells.json", "accuracies.npz", *(["matrices.npz"] if self.matrices else [])]
 
     def save(self, folder: Path) -> None:
-        """Write the three files; the same record gives the same bytes."""
+        """Write the files; the same record gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = dict(self.accuracy)
         head = json.dumps({"format": FORMAT, "name": self.name, "axes": dict(self.axes)}, ensure_ascii=False)
         lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')
         write_text(folder / "grid.yaml", self.grid_text)
-        # NumPy dates everything in the archive 1980-01-01, so these bytes repeat, too.
-        write_whole(folder / "accuracies.npz", lambda file: np.savez_compressed(file, **arrays))
+        _save_arrays(folder / "accuracies.npz", self.accuracy)
+        if self.matrices:
+            _save_arrays(folder / "matrices.npz", self.matrices)
 
     @classmethod
     def load(cls, folder: Path) -> "Record":
@@ -106,8 +114,9 @@ class Record:
             if raw.get("format", 0) > FORMAT:
                 raise UserError(f"{folder / 'cells.json'} was written by a newer htbench; upgrade")
             content = _CellsFile.model_validate(raw)
-            with np.load(folder / "accuracies.npz", allow_pickle=False) as packed:
-                accuracy = {key: packed[key] for key in packed.files}
+            accuracy = _load_arrays(folder / "accuracies.npz")
+            sequences = any(cell.result and cell.result.continual for cell in content.cells)
+            matrices = _load_arrays(folder / "matrices.npz") if sequences else {}
             text = (folder / "grid.yaml").read_text()
         except FileNotFoundError as error:
             raise UserError(
@@ -115,7 +124,18 @@ class Record:
             ) from error
         except (ValueError, ValidationError) as error:
             raise UserError(f"{folder} is damaged ({error}); write the report again from its runs") from error
-        return cls(content.name, content.axes, content.cells, accuracy, text)
+        return cls(content.name, content.axes, content.cells, accuracy, text, matrices)
+
+
+def _save_arrays(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
+    # NumPy dates everything in the archive 1980-01-01, so these bytes repeat, too.
+    named: dict[str, Any] = dict(arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, **named))
+
+
+def _load_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+    with np.load(path, allow_pickle=False) as packed:
+        return {key: packed[key] for key in packed.files}
 
 
 def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
@@ -126,13 +146,15 @@ def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
     """
     from benchmark.grid import axis_value
 
-    cells, accuracy = [], {}
+    cells, accuracy, matrices = [], {}, {}
     for config in grid.cells:
         store = experiment.cell(config)
         state = store.state()
         result = store.result() if state in ("done", "failed") else None
         if state == "done":
-            accuracy[config.key] = _accuracy(store)
+            accuracy[config.key] = _readable(store, store.test_accuracy)
+            if result is not None and result.continual is not None:
+                matrices[config.key] = _readable(store, store.test_matrices)
         cells.append(
             CellRecord(
                 key=config.key,
@@ -145,14 +167,13 @@ def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
                 curve=_curve(store.metrics()),
             )
         )
-    return Record(
-        grid.name, {axis: list(values) for axis, values in grid.axes.items()}, tuple(cells), accuracy, grid.text
-    )
+    axes = {axis: list(values) for axis, values in grid.axes.items()}
+    return Record(grid.name, axes, tuple(cells), accuracy, grid.text, matrices)
 
 
-def _accuracy(store: CellStore) -> NDArray[np.float32]:
+def _readable(store: CellStore, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
     try:
-        return store.test_accuracy().astype(np.float32)
+        return read().astype(np.float32)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{store.folder}: no readable test accuracies ({error}); delete the folder to run it again"

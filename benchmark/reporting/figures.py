@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.reporting import style
+from benchmark.reporting import continual, style
+from benchmark.reporting.panels import in_panels
 from benchmark.reporting.rows import Row, settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def draw_all(rows: Sequence[Row], folder: Path) -> list[Drawn]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(style.RC)
-        for name, title, description, draw in _FIGURES:
+        for name, title, description, draw in (*_FIGURES, *continual.FIGURES):
             figure = draw(rows)
             if figure is not None:
                 style.save(figure, folder, name)
@@ -45,17 +46,18 @@ def accuracy_vs_channels(rows: Sequence[Row]) -> "Figure | None":
     """One panel per task, one line per method, channels of its network on the x axis."""
     with_channels = [row for row in rows if row.channels is not None and row.interval is not None]
     channels = sorted({row.channels for row in with_channels if row.channels is not None})
-    if len(channels) < 2:
+    if not channels:
         return None
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
         _lines(axes, panel, rows, lambda row: float(row.channels or 0), dodge=True)
         axes.set_xscale("log", base=2)
+        axes.set_xlim(channels[0] / 1.4, channels[-1] * 1.4)
         axes.set_xticks(channels, [str(one) for one in channels])
         axes.minorticks_off()
         axes.set_xlabel("channels of the per-task network")
 
-    return _in_panels(with_channels, lambda row: row.task, _task_title, draw)
+    return in_panels(with_channels, lambda row: row.task, _task_title, draw)
 
 
 def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
@@ -63,11 +65,39 @@ def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
         _lines(axes, panel, rows, _size, dodge=False)
-        axes.set_xscale("log")
+        if max(map(_size, sized)) > 10 * min(map(_size, sized)):
+            axes.set_xscale("log")
+        else:
+            axes.locator_params(axis="x", nbins=4)
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("numbers in the per-task network")
 
     sized = [row for row in rows if row.interval is not None and _size(row)]
-    return _in_panels(sized, lambda row: row.task, _task_title, draw)
+    return in_panels(sized, lambda row: row.task, _task_title, draw)
+
+
+def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
+    """One panel per task and size, one line per method and its options, unlabelled support images on the x axis."""
+    measured = [row for row in rows if row.interval is not None]
+    counts = sorted({_unlabelled(row) for row in measured})
+    if len(counts) < 2:
+        return None
+
+    def draw(axes: "Axes", panel: Sequence[Row]) -> None:
+        _lines(axes, panel, rows, _unlabelled, dodge=False)
+        axes.set_xticks(counts, [f"{one:g}" for one in counts])
+        axes.set_xlabel("unlabelled support images per class")
+
+    def task(row: Row) -> str:
+        config = row.cells[0].config
+        episodes = config.episodes.model_copy(update={"unlabelled": 0})
+        parts = (config.dataset, episodes, config.test)
+        return f"{row.channels}{''.join(part.model_dump_json() for part in parts)}"
+
+    def title(row: Row) -> str:
+        return row.setting_text.replace(f" +{_unlabelled(row):g} unlabelled", "")
+
+    return in_panels(measured, task, title, draw)
 
 
 def learning_curves(rows: Sequence[Row]) -> "Figure | None":
@@ -85,7 +115,7 @@ def learning_curves(rows: Sequence[Row]) -> "Figure | None":
         axes.set_ylabel("validation accuracy (%)")
 
     with_curves = [row for row in rows if _curves(row)]
-    return _in_panels(with_curves, lambda row: row.setting, lambda row: row.setting_text, draw)
+    return in_panels(with_curves, lambda row: row.setting, lambda row: row.setting_text, draw)
 
 
 def differences(rows: Sequence[Row]) -> "Figure | None":
@@ -162,52 +192,16 @@ def _lines(
     axes.set_ylabel("test accuracy (%)")
 
 
-def _in_panels(
-    rows: Sequence[Row],
-    key: Callable[[Row], Any],
-    title: Callable[[Row], str],
-    draw: "Callable[[Axes, Sequence[Row]], None]",
-) -> "Figure | None":
-    """A figure of one panel per key, up to three side by side, with one legend; None if there are no rows."""
-    from matplotlib.figure import Figure
-
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    if not groups:
-        return None
-    across = min(3, len(groups))
-    down = -(-len(groups) // across)
-    figure = Figure(figsize=(style.COLUMN * across, 2.7 * down), layout="constrained")
-    panels = list(figure.subplots(down, across, squeeze=False).ravel())
-    for axes, group in zip(panels, groups.values(), strict=False):
-        draw(axes, group)
-        axes.set_title(title(group[0]))
-    for axes in panels[len(groups) :]:
-        axes.remove()
-    _legend(figure, panels[: len(groups)])
-    return figure
-
-
-def _legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
-    """One legend below all panels; published numbers, crosses in their line's colour, are explained once."""
-    from matplotlib.lines import Line2D
-
-    handles: dict[str, Any] = {}
-    for axes in all_axes:
-        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    if any(line.get_label() == "_published" for axes in all_axes for line in axes.get_lines()):
-        handles["published"] = Line2D([], [], color="#777777", marker="x", linestyle="", markersize=6)
-    across = max(1, int(figure.get_figwidth() / 1.15))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(across, len(handles)))
-
-
 def _task_title(row: Row) -> str:
     return row.setting_text.partition(f", {row.channels} channels")[0]
 
 
 def _size(row: Row) -> float:
     return float(max((r.model.solver_parameters for r in row.results if r.model), default=0))
+
+
+def _unlabelled(row: Row) -> float:
+    return float(row.cells[0].config.episodes.unlabelled)
 
 
 def _curves(row: Row) -> list[Any]:
@@ -233,6 +227,12 @@ _FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"]
         "Accuracy against size",
         "Test accuracy with its 95 % interval against the numbers in the network that classifies one task's queries.",
         accuracy_vs_size,
+    ),
+    (
+        "accuracy-vs-unlabelled",
+        "Accuracy against unlabelled images",
+        "Test accuracy with its 95 % interval against the number of unlabelled support images of each class.",
+        accuracy_vs_unlabelled,
     ),
     (
         "differences",

@@ -1,7 +1,7 @@
 """Writing a report: the record of the cells, and everything derived from it.
 
     results/<name>/
-      grid.yaml  cells.json  accuracies.npz     the record (see `benchmark.reporting.collect`)
+      grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.collect`)
       table.md  table.csv  table.tex            the table of results; the CSV has more columns
       *.png  *.svg                              figures
       report.html                               all of it on one page that needs nothing else
@@ -81,10 +81,7 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
         "training_hours": round(sum(r.training.seconds for r in results if r.training) / 3600, 3),
         "datasets": _distinct(r.data.model_dump() for r in results if r.data),
         "test_episodes_sha256": _distinct(r.test.sha256 for r in results if r.test),
-        "record_sha256": {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in ("grid.yaml", "cells.json", "accuracies.npz")
-        },
+        "record_sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in record.files},
     }
 
 

@@ -13,6 +13,9 @@ _FACTS = (
     Column("episode_only", "episodes only ±", 2),
     Column("seeds", "seeds"),
     Column("episodes", "episodes"),
+    Column("forgetting", "forgetting", 1),
+    Column("backward_transfer", "backward transfer", 1),
+    Column("carried", "carried numbers"),
     Column("task_network", "task network"),
     Column("parameters", "trained numbers"),
     Column("transductive", "transductive"),
@@ -80,6 +83,12 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             "bold: the best on the same test episodes with a task network of the same width,"
             " and all that are not shown to be worse (paired, Holm-corrected, 5 %)"
         )
+    if any(row.matrices is not None for row in rows):
+        lines.append(
+            "task sequences: accuracy is the mean over tasks after the last one trained for; forgetting and backward"
+            " transfer are points, from the best and from the first accuracy on each earlier task to the last, and"
+            " carried numbers are kept from task to task"
+        )
     lines.append("task network: numbers in the network that classifies one task's queries")
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
@@ -129,6 +138,12 @@ def _values(row: Row) -> dict[str, Value]:
         values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
         values["episode_only"] = 100 * row.episode_interval.half_width
         values["episodes"] = row.interval.episodes
+    sequences = [r.continual for r in results if r.continual]
+    if sequences:
+        last = row.cells[0].config.episodes.tasks - 1
+        values["forgetting"] = 100 * fmean(s.forgetting[last] for s in sequences)
+        values["backward_transfer"] = 100 * fmean(s.backward_transfer[last] for s in sequences)
+        values["carried"] = _one([s.carried[last] for s in sequences])
     values["task_network"] = _one([r.model.solver_parameters for r in results if r.model])
     values["parameters"] = _one([r.model.parameters for r in results if r.model])
     flags = {r.model.transductive for r in results if r.model}

@@ -45,6 +45,7 @@ class Row:
         comparison: the best row of the setting minus this row; None for the best itself, or if nothing was compared.
         tied_with_best: best, or not shown to be worse than the best; False if nothing was compared.
         published: numbers from papers for the same task, method and size, the closest first.
+        matrices: (S, E, J, I), accuracy matrices of task sequences, one row per finished seed; None for single tasks.
     """
 
     label: str
@@ -63,6 +64,7 @@ class Row:
     comparison: Comparison | None = None
     tied_with_best: bool = False
     published: tuple[Match, ...] = ()
+    matrices: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def results(self) -> list[Result]:
@@ -98,10 +100,12 @@ def task_text(cell: CellRecord) -> str:
     shape = cell.config.test_episodes
     unlabelled = f" +{shape.unlabelled} unlabelled" if shape.unlabelled else ""
     # What else the grid varies about the data or the test, so that no two tasks have the same name.
-    told = ("dataset.name", "episodes.ways", "episodes.shots", "episodes.unlabelled")
+    count = "parts" if shape.scenario == "mini-batch" else "tasks"
+    sequence = f", {shape.tasks} {count}, {shape.scenario}" if shape.tasks > 1 else ""
+    told = ("dataset.name", *(f"episodes.{name}" for name in ("ways", "shots", "unlabelled", "tasks", "scenario")))
     varied = [axis for axis in cell.axes if axis.startswith(("dataset.", "episodes.", "test.")) and axis not in told]
     others = "".join(f", {short_name(axis)} {cell.axes[axis]}" for axis in varied if cell.axes[axis] is not None)
-    return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{others}"
+    return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
 
 
 def short_name(axis: str) -> str:
@@ -133,12 +137,14 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
     done = [cell for cell in cells if cell.state == "done"]
     problems = _problems(cells)
     seeds = tuple(cell.config.seed for cell in done)
-    matrix = None
+    matrix = matrices = None
     if len({_episodes(cell) for cell in done}) > 1:
         problems.append("seeds were tested on different episodes and are not averaged; run the older ones again")
         seeds = ()
     elif done:
         matrix = np.stack([record.accuracy[cell.key] for cell in done]).astype(np.float64)
+        if all(cell.key in record.matrices for cell in done):
+            matrices = np.stack([record.matrices[cell.key] for cell in done]).astype(np.float64)
     channels = first.config.model.get("channels")
     size = f", {channels} channels" if sizes_apart and channels is not None else ""
     task = "".join(part.model_dump_json() for part in (first.config.dataset, first.config.episodes, first.config.test))
@@ -156,6 +162,7 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
         episode_interval=episode_interval(matrix) if matrix is not None else None,
         bootstrap=crossed_bootstrap(matrix) if matrix is not None else None,
         problems=tuple(problems),
+        matrices=matrices,
     )
     return replace(row, published=tuple(find_published(first.config, row.interval)))
 

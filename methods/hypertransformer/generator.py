@@ -61,7 +61,7 @@ class LayerGenerator(nn.Module):
             labels: (T, S).
             shared: (T, S, shared features).
             dropped: (T, S), True for support images to hide.
-            previous: blocks of a previous network of the same tasks, to start from.
+            previous: blocks of an earlier network of the same learners, to start from.
         """
         tasks = labels.shape[0]
         features = [flatten(x, tasks)] if self.passthrough else []
@@ -116,6 +116,14 @@ def conv_weights(blocks: Tensor, config: HyperTransformerConfig) -> dict[str, Te
     if config.generate_normalization:
         parts["scale"], parts["offset"] = blocks[..., -2], blocks[..., -1]
     return parts
+
+
+def conv_blocks(parts: dict[str, Tensor], config: HyperTransformerConfig) -> Tensor:
+    """The blocks (T, tokens, block) that `conv_weights` reads as these tensors."""
+    if config.allocation == "spatial":
+        return parts["kernel"].permute(0, 3, 4, 2, 1).flatten(3).flatten(1, 2)
+    vectors = [parts[name].unsqueeze(-1) for name in ("bias", "scale", "offset") if name in parts]
+    return torch.cat([parts["kernel"].permute(0, 1, 3, 4, 2).flatten(2), *vectors], dim=-1)
 
 
 def linear_weights(blocks: Tensor) -> dict[str, Tensor]:

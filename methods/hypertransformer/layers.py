@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.generator import (
+    conv_blocks,
     conv_weights,
     convolution_generator,
     linear_generator,
@@ -42,7 +43,7 @@ class ConvLayer(nn.Module):
             self.query_norm = Norm(outputs) if config.separate_query_normalization else None
 
     def forward(
-        self, x: Tensor, labels: Tensor, shared: Tensor | None, dropped: Tensor | None, previous: Tensor | None = None
+        self, x: Tensor, labels: Tensor, shared: Tensor | None, dropped: Tensor | None, previous: Parts | None = None
     ) -> tuple[Tensor, ConvWeights, Parts]:
         """Make the layer for T tasks and push their support sets through it.
 
@@ -51,14 +52,15 @@ class ConvLayer(nn.Module):
             labels: (T, S).
             shared: (T, S, F) features shared by all layers, if any.
             dropped: (T, S), True for support images hidden from the transformer.
-            previous: blocks of a previous network of the same tasks.
+            previous: what was generated for an earlier network of the same learners, to start from.
 
         Returns:
             The activations behind the layer, the weights to use on queries, and what was generated of them.
         """
         parts: Parts = {}
         if self.generator is not None:
-            parts = conv_weights(self.generator(x, labels, shared, dropped, previous), self.config)
+            start = None if previous is None else conv_blocks(previous, self.config)
+            parts = conv_weights(self.generator(x, labels, shared, dropped, start), self.config)
         support = self._weights(parts, labels.shape[0], self.norm)
         query = support if self.query_norm is None else self._weights(parts, labels.shape[0], self.query_norm)
         x = activate(x, support, self.config.negative_slope)
@@ -66,6 +68,11 @@ class ConvLayer(nn.Module):
             known = statistics(x)
             return normalise(x, support.scale, support.offset, known), replace(query, statistics=known), parts
         return normalise(x, support.scale, support.offset), query, parts
+
+    @property
+    def written(self) -> int:
+        """How many numbers the transformer writes for one task."""
+        return 0 if self.generator is None else self.generator.block * len(self.generator.tokens.weights)
 
     def variation(self, parts: Parts) -> Tensor:
         """Sum of squares of the generated kernels, mean over tasks, relative to that of the trained residual."""
@@ -108,10 +115,10 @@ class LinearLayer(nn.Module):
             nn.init.zeros_(self.residual.bias)
 
     def forward(
-        self, x: Tensor, labels: Tensor, shared: Tensor | None, dropped: Tensor | None, previous: Tensor | None = None
+        self, x: Tensor, labels: Tensor, shared: Tensor | None, dropped: Tensor | None
     ) -> tuple[LinearWeights, Parts]:
         """The layer's weights for T tasks, and what was generated of them; arguments as in `ConvLayer`."""
-        parts = linear_weights(self.generator(x, labels, shared, dropped, previous))
+        parts = linear_weights(self.generator(x, labels, shared, dropped))
         weight, bias = parts["weight"], parts["bias"]
         if self.residual is not None:
             weight, bias = weight + self.residual.weight, bias + self.residual.bias

@@ -8,19 +8,15 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.extractors import SharedFeatures
+from methods.hypertransformer.convolutions import ConvolutionWriter
 from methods.hypertransformer.inspection import variation_share
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
-from methods.method import Loss, Method, Setting
+from methods.method import Loss, Setting
 from methods.networks import (
     BLOCKS,
-    KERNEL_SIZE,
     Conv4Weights,
-    feature_count,
     flatten,
-    group_tasks,
     linear,
-    sides,
     trunk,
 )
 from methods.registry import register
@@ -40,7 +36,7 @@ class _Solution:
 @register("ht", "HyperTransformer: a transformer writes the network that solves the task")
 @register("ht-logits", "HyperTransformer that writes the last layer only", generated_layers="logits")
 @register("ht-all", "HyperTransformer that writes all layers", generated_layers="all")
-class HyperTransformer(Method):
+class HyperTransformer(ConvolutionWriter):
     """Writes a Conv4 for each task, layer by layer, from its support set, and classifies the queries with it.
 
     For each generated layer a transformer reads one token per support image (features of the image's activations in
@@ -53,27 +49,15 @@ class HyperTransformer(Method):
     last layer is active in training rather than in evaluation. Two more differences are for Adam, which the original
     did not use: the transformers start from PyTorch's default weights, smaller than the original's Glorot-uniform
     ones, and images stay in [0, 1] with a background of 0, where the original maps them to [-1, 1]. After 600 steps
-    of 16 episodes (5-way 1-shot Omniglot, 8 channels, all layers generated, Adam at a constant 1e-3, one seed) training accuracy
-    was 0.85 with both and 0.54 with neither; with three normalised shared layers it was 0.86 with both, 0.79 with the
-    smaller weights alone, 0.67 with [0, 1] alone and 0.62 with neither.
+    of 16 episodes (5-way 1-shot Omniglot, 8 channels, all layers generated, Adam at a constant 1e-3, one seed) training
+    accuracy was 0.85 with both and 0.54 with neither; with three normalised shared layers it was 0.86 with both, 0.79
+    with the smaller weights alone, 0.67 with [0, 1] alone and 0.62 with neither.
     """
 
-    Config = HyperTransformerConfig
-    fixed_ways = True
-
     def __init__(self, config: HyperTransformerConfig, setting: Setting) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, setting)
         channels, ways = config.channels, setting.ways
-        self.inputs = inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
-        smaller_sides = [min(side) for side in sides(setting.image_shape)]
-        self.flat = feature_count(setting.image_shape, channels)
-        self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
-        self.convolutions = nn.ModuleList(
-            ConvLayer(inputs[block], smaller_sides[block], ways, generated, config)
-            for block, generated in enumerate(config.generated_blocks)
-        )
-        self.linear = LinearLayer(channels, smaller_sides[-1], self.flat, ways, config)
+        self.linear = LinearLayer(channels, self.smaller_sides[-1], self.flat, ways, config)
         self.logits_dropout = nn.Dropout(config.logits_dropout)
         self.warmup_heads = nn.ModuleList(nn.Linear(channels, ways) for _ in range(BLOCKS - 1 if config.warmup else 0))
         self.class_head = nn.Linear(config.shared_features, setting.training_classes) if config.class_loss else None
@@ -88,7 +72,7 @@ class HyperTransformer(Method):
 
     def classify(self, weights: Conv4Weights, images: Tensor) -> Tensor:
         """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]."""
-        return self._logits(trunk(images, weights.blocks, self.config.negative_slope)[-1], weights)
+        return self._logits(trunk(images, weights.blocks, weights.negative_slope)[-1], weights)
 
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
         """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
@@ -106,9 +90,7 @@ class HyperTransformer(Method):
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels, biases (if any) and the linear layer of one task's network."""
-        kernels = KERNEL_SIZE**2 * sum(self.inputs) * self.config.channels
-        biases = self.config.generate_bias * sum(self.config.generated_blocks) * self.config.channels
-        return kernels + biases + (self.flat + 1) * ways
+        return self.convolution_parameters() + (self.flat + 1) * ways
 
     def loss(self, episode: Episode, progress: float) -> Loss:
         """Cross-entropy of the queries, warm-up and auxiliary losses, penalties: those that the config asks for."""
@@ -130,29 +112,14 @@ class HyperTransformer(Method):
 
     def _solve(self, episode: Episode) -> _Solution:
         labels = episode.support_labels
-        x = group_tasks(episode.support_images)
-        shared = None if self.shared is None else self.shared(x, episode.tasks)
-        dropped = self._dropped(labels)
-        blocks, parts = [], {}
-        for number, layer in enumerate(self.convolutions, start=1):
-            x, weights, parts[f"conv{number}"] = layer(x, labels, shared, dropped)
-            blocks.append(weights)
-        last, parts["linear"] = self.linear(x, labels, shared, dropped)
-        return _Solution(Conv4Weights(blocks, last), parts, shared)
+        written = self.write(episode.support_images, labels)
+        last, parts = self.linear(written.support, labels, written.shared, written.dropped)
+        weights = Conv4Weights(written.blocks, last, self.config.negative_slope)
+        return _Solution(weights, {**written.parts, "linear": parts}, written.shared)
 
     def _logits(self, activations: Tensor, weights: Conv4Weights) -> Tensor:
         features = flatten(activations, weights.linear.weight.shape[0])
         return linear(self.logits_dropout(features), weights.linear)
-
-    def _dropped(self, labels: Tensor) -> Tensor | None:
-        """Support images (T, S) to hide from the transformers; they still take part in normalisation."""
-        config = self.config
-        if not self.training or not (config.drop_labelled or config.drop_unlabelled):
-            return None
-        limits = torch.where(labels == UNLABELLED, config.drop_unlabelled, config.drop_labelled)
-        kinds = torch.rand(2, len(labels), 1, device=labels.device)  # one probability per task and kind of image
-        probability = limits * torch.where(labels == UNLABELLED, kinds[0], kinds[1])
-        return torch.rand(labels.shape, device=labels.device) < probability
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean over those that have a label."""

@@ -30,7 +30,10 @@ def test_only_takes_several_filters() -> None:
         ({"episodes": {"shots": 4, "queries": 7}}, r"need 11 images of each class .* has 10"),
         ({"dataset": {"name": "folder", "path": "nowhere"}}, "nowhere"),
         ({"grid": {"method": ["ht"]}, "train": {"steps": 5, "ways": 7}}, "train.ways .7. must equal episodes.ways .3."),
-        ({"grid": {"method": ["protonet"]}, "dataset": {"name": "folder", "path": "tiny", "image_size": 12}}, "too small"),
+        (
+            {"grid": {"method": ["protonet"]}, "dataset": {"name": "folder", "path": "tiny", "image_size": 12}},
+            "too small",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_status_2(tmp_path: Path, changes: dict[str, object], said: str) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from benchmark.config import CellConfig
+from benchmark.config import CellConfig, EpisodesConfig
 
 BASE: dict[str, Any] = {
     "dataset": {"name": "glyphs"},
@@ -29,6 +29,8 @@ def cell(**sections: Any) -> CellConfig:
         {"train": {"ways": 5, "shots": 1, "queries": 5}},
         {"test": {"queries": 5}},
         {"test": {"episodes": 600, "queries": 5}},
+        {"test": {"tasks": 1}},
+        {"episodes": {"tasks": 1, "scenario": "mini-batch"}},
         {"timeout_minutes": 3.0},
         {"plugins": ["somewhere/else.py"]},
     ],
@@ -44,6 +46,8 @@ def test_what_changes_no_number_changes_no_key(same: dict[str, Any]) -> None:
         {"train": {"ways": 6}},
         {"train": {"schedule": "exponential"}},
         {"test": {"queries": 6}},
+        {"test": {"tasks": 2}},
+        {"episodes": {"tasks": 2}},
         {"test": {"seed": 1}},
         {"seed": 1},
         {"model": {"channels": 4}},
@@ -69,5 +73,5 @@ def test_a_budget_is_steps_or_minutes() -> None:
 
 def test_test_and_training_episodes_differ_only_where_asked() -> None:
     config = cell(train={"ways": 20, "queries": 3}, test={"queries": 15})
-    assert config.train_episodes.model_dump() == {"ways": 20, "shots": 1, "queries": 3, "unlabelled": 0}
-    assert config.test_episodes.model_dump() == {"ways": 5, "shots": 1, "queries": 15, "unlabelled": 0}
+    assert config.train_episodes == EpisodesConfig(ways=20, shots=1, queries=3)
+    assert config.test_episodes == EpisodesConfig(ways=5, shots=1, queries=15)

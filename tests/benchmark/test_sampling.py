@@ -138,3 +138,33 @@ def test_draws_are_frozen_for_good() -> None:
 def test_impossible_episodes_are_refused(shape: EpisodesConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_possible(numbered([9] * 12), shape, "test")
+
+
+def test_distractors_are_unlabelled_images_of_other_classes_and_change_nothing_else() -> None:
+    images = numbered([8] * 12)
+    shape = EpisodesConfig(ways=4, shots=2, queries=3, unlabelled=2)
+    plain = sample(images, shape, stream("test", 0), 0, 200, train=True)
+    disturbed = sample(images, shape.model_copy(update={"distractors": 3}), stream("test", 0), 0, 200, train=True)
+    for name in ("query_images", "query_labels", "classes"):
+        assert torch.equal(getattr(plain, name), getattr(disturbed, name))
+    kept = plain.support_labels.shape[1]
+    assert torch.equal(disturbed.support_images[:, :kept], plain.support_images)
+    assert torch.equal(disturbed.support_labels[:, :kept], plain.support_labels)
+    extra = disturbed.support_images[:, kept:]
+    assert extra.shape[1] == 3 * 2
+    assert bool((disturbed.support_labels[:, kept:] == -1).all())
+    shown = (extra[:, :, 0, 0, :2] * 255).round().long()
+    for t in range(200):
+        classes = shown[t, :, 0].tolist()
+        assert plain.classes is not None and not set(classes) & set(plain.classes[t].tolist())
+        assert len(set(classes)) == 3
+        assert len({tuple(pixels) for pixels in shown[t].tolist()}) == 6
+
+
+def test_impossible_distractors_are_refused() -> None:
+    shape = EpisodesConfig(ways=10, shots=1, queries=1, unlabelled=1, distractors=3)
+    with pytest.raises(UserError, match="10 ways and 3 distractors are impossible: the test split has 12 classes"):
+        check_possible(numbered([9] * 12), shape, "test")
+    with pytest.raises(UserError, match=r"episodes\.distractors: 2 has no effect with episodes\.unlabelled: 0"):
+        check_possible(numbered([9] * 12), EpisodesConfig(ways=5, distractors=2), "test")
+    check_possible(numbered([9] * 12), shape.model_copy(update={"distractors": 2}), "test")

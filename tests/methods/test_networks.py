@@ -46,7 +46,7 @@ def all_at_once(images: Tensor, numbers: list[Tensor], slope: float = 0.0) -> Te
     for block in range(4):
         kernel, scale, offset, *bias = numbers[size * block : size * (block + 1)]
         blocks.append(ConvWeights(kernel, scale, offset, bias[0] if bias else None))
-    return conv4(images, Conv4Weights(blocks, LinearWeights(*numbers[-2:])), slope)
+    return conv4(images, Conv4Weights(blocks, LinearWeights(*numbers[-2:]), slope))
 
 
 def one_by_one(images: Tensor, numbers: list[Tensor], slope: float = 0.0) -> Tensor:

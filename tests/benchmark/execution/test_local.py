@@ -68,10 +68,10 @@ def test_killed_anywhere_and_continued_gives_the_same_numbers(tmp_path: Path) ->
         "-c",
         "from benchmark.cli import main; main()",
         "run",
-        grid,
+        str(grid),
         "--no-track",
         "--runs",
-        broken,
+        str(broken),
     ]
     for seen in (1, 3):
         process = subprocess.Popen(launch, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)

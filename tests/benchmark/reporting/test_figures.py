@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
+from benchmark.config import CellConfig
+from benchmark.grid import Grid
 from benchmark.reporting.collect import collect
-from benchmark.reporting.figures import accuracy_vs_channels, accuracy_vs_size, differences, learning_curves
+from benchmark.reporting.figures import (
+    accuracy_vs_channels,
+    accuracy_vs_size,
+    accuracy_vs_unlabelled,
+    differences,
+    learning_curves,
+)
 from benchmark.reporting.rows import Row, make_rows
 from benchmark.reporting.style import looks
 from tests.benchmark.reporting.simulated import make_grid, simulate
@@ -40,12 +48,12 @@ def test_one_panel_per_task_and_per_setting(tmp_path: Path) -> None:
     assert len(by_setting.axes) == 4
 
 
-def test_without_channels_to_compare_the_size_is_the_axis(tmp_path: Path) -> None:
+def test_one_width_is_shown_too_and_sizes_alike_are_told_apart(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, channels=(8,))
-    assert accuracy_vs_channels(rows) is None
-    figure = accuracy_vs_size(rows)
-    assert figure is not None
-    assert "per-task network" in figure.axes[0].get_xlabel()
+    by_channels, by_size = accuracy_vs_channels(rows), accuracy_vs_size(rows)
+    assert by_channels is not None and by_size is not None
+    assert [label.get_text() for label in by_channels.axes[0].get_xticklabels()] == ["8"]
+    assert by_size.axes[0].get_xscale() == "linear"  # a logarithmic axis would label 1.8 and 1.9 thousand alike
 
 
 def test_the_forest_has_one_row_per_comparison(tmp_path: Path) -> None:
@@ -59,3 +67,34 @@ def test_the_forest_has_one_row_per_comparison(tmp_path: Path) -> None:
 def test_looks_differ_without_colour() -> None:
     found = looks([f"m{i}" for i in range(9)])
     assert len({(look.marker, str(look.linestyle)) for look in found.values()}) == 9
+
+
+def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> None:
+    cells = tuple(
+        CellConfig.model_validate(
+            {
+                "dataset": {"name": "omniglot"},
+                "episodes": {"ways": 5, "unlabelled": unlabelled},
+                "method": "ht-logits",
+                "model": {"channels": 8, "transformer_layers": layers},
+                "train": {"steps": 1000},
+                "test": {"episodes": 30},
+            }
+        )
+        for unlabelled in (0, 2, 8)
+        for layers in (1, 3)
+    )
+    axes = {"episodes.unlabelled": (0, 2, 8), "model.transformer_layers": (1, 3)}
+    grid = Grid("semi", cells, axes, Path("semi.yaml"), "name: semi\n")
+    rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda c: 0.8 + 0.02 * c.episodes.unlabelled)))
+    figure = accuracy_vs_unlabelled(rows)
+    assert figure is not None
+    (panel,) = figure.axes
+    assert panel.get_title() == "Omniglot 5-way 1-shot"
+    lines = {str(one.get_label()): one for one in panel.containers if isinstance(one, ErrorbarContainer)}
+    assert set(lines) == {"ht-logits, transformer layers 1", "ht-logits, transformer layers 3"}
+    for label, line in lines.items():
+        x, y = line.lines[0].get_data()
+        assert np.asarray(x).tolist() == [0, 2, 8]
+        assert np.asarray(y).tolist() == [100 * row.interval.mean for row in rows if row.line == label and row.interval]
+    assert accuracy_vs_unlabelled(rows_of(tmp_path / "without")) is None

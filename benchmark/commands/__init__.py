@@ -1,0 +1,1 @@
+"""The commands of `htbench`, one file per group; `benchmark.cli` puts them together."""

@@ -1,0 +1,49 @@
+"""What several commands share: their arguments, the terminal, reading a grid."""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmark.config import CellConfig
+    from benchmark.grid import Grid
+    from benchmark.store import ExperimentStore
+
+console = Console(soft_wrap=True)
+
+GridArgument = Annotated[Path, typer.Argument(help="The grid, a YAML file such as experiments/smoke/quickstart.yaml")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run directories")]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Only cells like this: method=ht-all channels=8,16", metavar="AXIS=VALUE..."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON")]
+UriOption = Annotated[
+    str | None,
+    typer.Option("--mlflow", help="MLflow tracking URI [default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]"),
+]
+RUNS = Path("runs")
+RESULTS = Path("results")
+
+
+def require(library: str, command: str, extra: str) -> None:
+    """Refuse a command early whose library is not installed."""
+    if importlib.util.find_spec(library) is None:
+        raise UserError(f"htbench {command} needs {library}, which is not installed; pip install 'htbench[{extra}]'")
+
+
+def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Sequence[CellConfig], ExperimentStore]":
+    """A grid, those of its cells that `--only` leaves, and where they are kept."""
+    from benchmark.grid import read_grid, select
+    from benchmark.store import ExperimentStore
+
+    grid = read_grid(path)
+    cells = select(grid.cells, only) if only else grid.cells
+    return grid, cells, ExperimentStore(runs / grid.name)

@@ -1,0 +1,204 @@
+"""Commands on a grid: plan, run, status, report."""
+
+import json
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmark.commands.common import (
+    RESULTS,
+    RUNS,
+    GridArgument,
+    JsonOption,
+    OnlyOption,
+    RunsOption,
+    UriOption,
+    console,
+    open_grid,
+)
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.grid import Grid
+    from benchmark.plan import PlannedCell
+    from benchmark.store import ExperimentStore
+
+
+def plan(
+    grid: GridArgument,
+    runs: RunsOption = RUNS,
+    only: OnlyOption = None,
+    timing: Annotated[bool, typer.Option(help="Time a few steps of every kind of cell of unknown cost")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """List the cells with their state, the time they will take and the smallest difference the test can detect."""
+    from benchmark import display
+    from benchmark.plan import make_plan, measure_speed, preflight, unknown_speeds
+
+    read, cells, experiment = open_grid(grid, runs, only)
+    planned = make_plan(cells, experiment)
+    if timing:
+        preflight([p.config for p in planned if p.state == "missing"])
+        speeds: dict[str, float] = {}
+        with console.status("") as status:
+            for number, config in enumerate(unknown := unknown_speeds(planned), 1):
+                status.update(f"timing {config.method} ({number}/{len(unknown)})")
+                speeds |= measure_speed(config)
+        planned = make_plan(cells, experiment, speeds)
+    detectable = _detectable(planned)
+    if as_json:
+        print(
+            json.dumps(
+                {"name": read.name, "cells": [_cell_json(p) for p in planned], "detectable": detectable}, indent=1
+            )
+        )
+        return
+    console.print(display.plan_table(planned))
+    lefts = [p.remaining_seconds for p in planned]
+    total = None if None in lefts else sum(left or 0.0 for left in lefts)
+    console.print(f"\n{len(planned)} cells, about {display.duration(total)} of training left (one core, or one GPU).")
+    console.print(_detectable_text(detectable))
+
+
+def _detectable(planned: "list[PlannedCell]") -> dict[str, Any]:
+    from benchmark.statistics import minimum_detectable_difference
+
+    seeds = len({p.config.seed for p in planned})
+    episodes = min(p.config.test.episodes for p in planned)
+    return {"seeds": seeds, "episodes": episodes, "difference": minimum_detectable_difference(seeds, episodes)}
+
+
+def _detectable_text(detectable: dict[str, Any]) -> str:
+    return (
+        f"Two methods {detectable['difference']:.1%} apart will be told apart four times in five"
+        f" ({detectable['seeds']} seed(s), {detectable['episodes']} shared test episodes, paired, 5 % level)."
+    )
+
+
+def _cell_json(planned: "PlannedCell") -> dict[str, Any]:
+    result = planned.store.result() if planned.state in ("done", "failed") else None
+    return {
+        "cell": planned.store.folder.name,
+        "key": planned.config.key,
+        "state": planned.state,
+        "note": planned.note,
+        "remaining_seconds": planned.remaining_seconds,
+        "accuracy": result.test.accuracy if result and result.test else None,
+        "config": planned.config.model_dump(mode="json"),
+    }
+
+
+def run(
+    grid: GridArgument,
+    runs: RunsOption = RUNS,
+    only: OnlyOption = None,
+    workers: Annotated[int, typer.Option(min=0, help="Cells at a time; 0: one per core, or one on a GPU")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda if there is one")] = "auto",
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again")] = False,
+    mlflow: UriOption = None,
+    track: Annotated[bool, typer.Option(help="Mirror the run to MLflow")] = True,
+) -> None:
+    """Run every cell that has no result yet, each in its own process; continue those that were interrupted."""
+    from benchmark.display import RunDisplay, duration
+    from benchmark.execution.local import execute
+    from benchmark.plan import make_plan, preflight
+
+    read, cells, experiment = open_grid(grid, runs, only)
+    planned = make_plan(cells, experiment)
+    busy = [p.store.folder for p in planned if p.state == "running"]
+    if busy:
+        raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
+    todo = [p for p in planned if p.state != "done" and (p.state != "failed" or retry_failed)]
+    device = _resolve_device(device)
+    preflight([p.config for p in todo])
+    for cell in todo:
+        cell.store.create(cell.config)
+        cell.store.forget_result()
+    if todo:
+        experiment.write_grid(read.text)
+    workers = workers or (1 if device.startswith("cuda") else len(os.sched_getaffinity(0)))
+    lefts = [p.remaining_seconds for p in todo]
+    total = None if None in lefts else sum(left or 0.0 for left in lefts) / min(workers, max(1, len(todo)))
+    console.print(
+        f"{read.name}: {len(cells)} cells, {len(todo)} to run with {workers} worker(s) on {device}"
+        + ("" if total is None else f", about {duration(total)} of training"),
+        highlight=False,
+    )
+    with _mirror(mlflow, read, experiment, track) as mirror:
+        events = execute([p.store for p in todo], workers=workers, device=device)
+        try:
+            for event in RunDisplay(console, [p.store for p in todo]).follow(events):
+                if mirror is not None:
+                    mirror.follow(event)
+        except KeyboardInterrupt:
+            events.close()
+            console.print("interrupted; the same command continues where it stopped")
+            raise typer.Exit(130) from None
+    final = make_plan(cells, experiment)
+    unfinished = [p for p in final if p.state != "done"]
+    for cell in unfinished:
+        console.print(
+            f"{cell.state}: {cell.store.folder.name}  {cell.note}", style="red", highlight=False, markup=False
+        )
+    console.print(f"{len(final) - len(unfinished)} of {len(final)} cells done; htbench report {grid} makes the table")
+    if unfinished:
+        raise typer.Exit(1)
+
+
+def _mirror(uri: str | None, grid: "Grid", experiment: "ExperimentStore", track: bool) -> "AbstractContextManager[Any]":
+    if not track:
+        return nullcontext()
+    from benchmark.tracking import open_mirror
+
+    return open_mirror(uri, grid, experiment)
+
+
+def _resolve_device(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    if device != "cpu" and not device.startswith("cuda"):
+        raise UserError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    return device
+
+
+def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:
+    """What has become of every cell. Exit status 1 while some cell has no result."""
+    from benchmark.display import plan_table
+    from benchmark.plan import make_plan
+
+    read, cells, experiment = open_grid(grid, runs, only)
+    planned = make_plan(cells, experiment)
+    done = sum(p.state == "done" for p in planned)
+    if as_json:
+        print(json.dumps({"name": read.name, "done": done, "cells": [_cell_json(p) for p in planned]}, indent=1))
+    else:
+        console.print(plan_table(planned))
+        console.print(f"\n{done} of {len(planned)} cells done")
+    if done < len(planned):
+        raise typer.Exit(1)
+
+
+def report(
+    grid: Annotated[Path, typer.Argument(help="A grid, or a folder under results/ to rebuild from its own data")],
+    runs: RunsOption = RUNS,
+    out: Annotated[Path | None, typer.Option(help="Where to write [default: results/<name>]")] = None,
+) -> None:
+    """Write tables, figures and the report of a grid, whatever of it is finished."""
+    from benchmark.reporting import print_table, rebuild_report, write_report
+
+    with console.status("writing the report"):
+        if grid.is_dir():
+            summary, folder = rebuild_report(grid), grid
+        else:
+            read, _, experiment = open_grid(grid, runs, None)
+            folder = out or RESULTS / read.name
+            summary = write_report(read, experiment, folder)
+    print_table(summary, console)
+    console.print(f"\nwritten to {folder}/: table.md, table.csv, figures, report.html", highlight=False)

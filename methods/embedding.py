@@ -1,0 +1,89 @@
+"""The embedding of prototypical networks (Snell, Swersky, Zemel, NeurIPS 2017), for any method that wants one."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.networks import (
+    BLOCKS,
+    KERNEL_SIZE,
+    NORM_EPS,
+    ConvWeights,
+    Statistics,
+    convolve,
+    feature_count,
+    flatten,
+    group_tasks,
+)
+
+
+class Embedding(nn.ModuleList):
+    """Four times [3x3 convolution with bias -> batch normalisation -> ReLU -> 2x2 max-pool], flattened.
+
+    Training normalises with the statistics of the images of a task (the leading axis), each task by itself, and moves
+    the running statistics towards the mean of theirs; `eval` mode uses the running statistics.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], channels: int) -> None:
+        inputs = [image_shape[0]] + [channels] * (BLOCKS - 1)
+        super().__init__(_Block(width, channels) for width in inputs)
+        self.features = feature_count(image_shape, channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (T, B, D) of images (T, B, C, H, W)."""
+        x = group_tasks(images)
+        for block in self:
+            x = block(x, tasks=len(images))
+        return flatten(x, len(images))
+
+    def folded(self, tasks: int) -> list[ConvWeights]:
+        """The same network in `eval` mode as blocks of Conv4, for T tasks."""
+        return [block.folded(tasks) for block in self if isinstance(block, _Block)]
+
+    def kernels_and_biases(self) -> int:
+        """How many numbers its convolutions have."""
+        convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
+        return sum(p.numel() for module in convolutions for p in module.parameters())
+
+
+class _Block(nn.Module):
+    """One block of the embedding, in the grouped layout of `methods.networks`; all tasks share its parameters."""
+
+    MOMENTUM = 0.1
+    EPS = 1e-5
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, KERNEL_SIZE)
+        self.scale = nn.Parameter(torch.ones(outputs))
+        self.offset = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("running_mean", torch.zeros(outputs))
+        self.register_buffer("running_variance", torch.ones(outputs))
+
+    def forward(self, x: Tensor, tasks: int) -> Tensor:
+        """(B, T*outputs, H/2, W/2) from x (B, T*inputs, H, W)."""
+        kernel, bias = self.convolution.weight, self.convolution.bias
+        assert bias is not None
+        x = convolve(x, kernel.expand(tasks, *kernel.shape), bias.expand(tasks, -1), padding=KERNEL_SIZE // 2)
+        mean, variance = self.running_mean.repeat(tasks), self.running_variance.repeat(tasks)
+        scale, offset = self.scale.repeat(tasks), self.offset.repeat(tasks)
+        x = F.batch_norm(x, mean, variance, scale, offset, self.training, self.MOMENTUM, self.EPS)
+        if self.training:  # each task's copy has moved
+            self.running_mean.copy_(mean.unflatten(0, (tasks, -1)).mean(0))
+            self.running_variance.copy_(variance.unflatten(0, (tasks, -1)).mean(0))
+        return F.relu(F.max_pool2d(x, 2))  # the ReLU of the maximum is the maximum of the ReLUs
+
+    def folded(self, tasks: int) -> ConvWeights:
+        """The same block in `eval` mode with its normalisation inside the convolution, for T tasks."""
+        bias = self.convolution.bias
+        assert bias is not None
+        slope = self.scale * torch.rsqrt(self.running_variance + self.EPS)
+        kernel = self.convolution.weight * slope[:, None, None, None]
+        shift = (bias - self.running_mean) * slope + self.offset
+        one = torch.ones_like(shift).expand(tasks, -1)
+        # A normalisation that changes nothing: Conv4 has one after the activation, where this network has none.
+        nothing = Statistics(torch.zeros_like(one).flatten(), (one - NORM_EPS).flatten())
+        kernels = kernel.expand(tasks, *kernel.shape)
+        return ConvWeights(kernels, one, torch.zeros_like(one), shift.expand(tasks, -1), nothing)

@@ -1,0 +1,82 @@
+"""Writing the four convolutions of T networks: what HyperTransformer and its continual version share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from methods.episode import UNLABELLED
+from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.extractors import SharedFeatures
+from methods.hypertransformer.layers import ConvLayer, Parts
+from methods.method import Method, Setting
+from methods.networks import BLOCKS, KERNEL_SIZE, ConvWeights, feature_count, group_tasks, sides
+
+
+@dataclass(frozen=True)
+class Convolutions:
+    """What one pass over the support sets gives, up to the features.
+
+    Attributes:
+        blocks: the convolutions to push queries through.
+        parts: what the transformers wrote, by layer ("conv1" to "conv4"); nothing for a trained layer.
+        support: (S, T*C, H, W), the support images' activations behind the last block, grouped.
+        shared: (T, S, F), their features shared by all layers, if any.
+        dropped: (T, S), True for support images hidden from the transformers, if any.
+    """
+
+    blocks: list[ConvWeights]
+    parts: dict[str, Parts]
+    support: Tensor
+    shared: Tensor | None
+    dropped: Tensor | None
+
+
+class ConvolutionWriter(Method):
+    """A method whose transformers write convolutions, layer by layer, from a support set."""
+
+    Config = HyperTransformerConfig
+    fixed_ways = True
+
+    def __init__(self, config: HyperTransformerConfig, setting: Setting) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = inputs = [setting.image_shape[0]] + [config.channels] * (BLOCKS - 1)
+        self.smaller_sides = [min(side) for side in sides(setting.image_shape)]
+        self.flat = feature_count(setting.image_shape, config.channels)
+        self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
+        self.convolutions = nn.ModuleList(
+            ConvLayer(inputs[block], self.smaller_sides[block], setting.ways, generated, config)
+            for block, generated in enumerate(config.generated_blocks)
+        )
+
+    def write(self, images: Tensor, labels: Tensor, previous: Mapping[str, Parts] | None = None) -> Convolutions:
+        """The convolutions for support images (T, S, C, H, W) with labels (T, S).
+
+        `previous` are the `parts` of earlier networks of the same learners, which the weight tokens then start from.
+        """
+        x = group_tasks(images)
+        shared = None if self.shared is None else self.shared(x, len(images))
+        dropped = self._dropped(labels)
+        blocks, parts = [], {}
+        for number, layer in enumerate(self.convolutions, start=1):
+            name = f"conv{number}"
+            x, weights, parts[name] = layer(x, labels, shared, dropped, None if previous is None else previous[name])
+            blocks.append(weights)
+        return Convolutions(blocks, parts, x, shared, dropped)
+
+    def convolution_parameters(self) -> int:
+        """Kernels and biases (if any) of one task's convolutions."""
+        kernels = KERNEL_SIZE**2 * sum(self.inputs) * self.config.channels
+        return kernels + self.config.generate_bias * sum(self.config.generated_blocks) * self.config.channels
+
+    def _dropped(self, labels: Tensor) -> Tensor | None:
+        """Support images (T, S) to hide from the transformers; they still take part in normalisation."""
+        config = self.config
+        if not self.training or not (config.drop_labelled or config.drop_unlabelled):
+            return None
+        limits = torch.where(labels == UNLABELLED, config.drop_unlabelled, config.drop_labelled)
+        kinds = torch.rand(2, len(labels), 1, device=labels.device)  # one probability per task and kind of image
+        probability = limits * torch.where(labels == UNLABELLED, kinds[0], kinds[1])
+        return torch.rand(labels.shape, device=labels.device) < probability

@@ -1,0 +1,101 @@
+"""Looking inside: whether generated weights depend on the support set, and what the transformers attend to.
+
+Nothing here runs while training, except `variation_share` at validation.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from methods.episode import Episode
+from methods.hypertransformer.layers import ConvLayer
+from methods.hypertransformer.transformer import Attention
+
+if TYPE_CHECKING:
+    from methods.hypertransformer.model import HyperTransformer
+
+
+def variation_share(weights: Tensor) -> Tensor:
+    """How much of the variance of generated weights is between tasks: a number in [0, 1] for weights (T, ...).
+
+    With w[t, i] the number i of task t's weights, the mean over i of the variance of w[t, i] over t, divided by the
+    variance of w over all t and i. The rest is the variance over i of the mean over t: what all tasks have in common.
+    0: every task gets the same weights, so the transformer ignores the support set. 1: tasks have nothing in common.
+    Weights that do not vary at all have share 0.
+    """
+    rows = weights.flatten(1)
+    between_tasks = rows.var(0, correction=0).mean()
+    total = rows.var(correction=0)
+    return torch.where(total > 0, between_tasks / total, torch.zeros_like(total))
+
+
+def attention_to_support(model: "HyperTransformer", episode: Episode) -> dict[str, dict[str, Tensor]]:
+    """How much the weight tokens of each generated layer attend to each support image.
+
+    Returns:
+        By generated layer ("conv1" to "conv4", "linear"), then by attention ("encoder 1", "decoder 2 memory"):
+        (T, heads, weight tokens, S). Over S softmax weights sum to at most one: the rest goes to other weight tokens.
+    """
+    generators = {"linear": model.linear.generator}
+    for number, layer in enumerate(model.convolutions, start=1):
+        if isinstance(layer, ConvLayer) and layer.generator is not None:
+            generators[f"conv{number}"] = layer.generator
+    with ExitStack() as stack:
+        recorded = {n: stack.enter_context(recorded_attention(g.transformer)) for n, g in generators.items()}
+        model.solver(episode)
+    samples = episode.support_labels.shape[1]
+    found: dict[str, dict[str, Tensor]] = {}
+    for place, generator in sorted(generators.items()):
+        tokens = len(generator.tokens.weights)
+        found[place] = {}
+        for attention, weights in recorded[place].items():
+            stage, depth, kind = attention.split(".")
+            if model.config.generator == "separate" and kind != "memory_attention":
+                continue  # samples among themselves, or weights among themselves
+            words = [stage, str(int(depth) + 1), *(["memory"] if kind == "memory_attention" else [])]
+            found[place][" ".join(words)] = weights[:, :, :tokens, -samples:]
+    return found
+
+
+@contextmanager
+def recorded_attention(module: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """While active, collects how much each token attends to each other, by name of the `Attention` inside `module`.
+
+    Each is (T, heads, L, M), from L tokens to M, computed a second time next to the one `Attention` itself uses.
+    """
+    found: dict[str, Tensor] = {}
+
+    def recorder(name: str) -> Any:
+        def record(attention: Attention, inputs: tuple[Any, ...], output: Tensor) -> None:
+            found[name] = attention_weights(attention, *inputs).detach()
+
+        return record
+
+    hooks = [
+        child.register_forward_hook(recorder(name))
+        for name, child in module.named_modules()
+        if isinstance(child, Attention)
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def attention_weights(attention: Attention, x: Tensor, memory: Tensor, dropped: Tensor | None) -> Tensor:
+    """What `Attention.forward` weighs values by, (T, heads, L, M), from its arguments.
+
+    Softmax weights sum to one over M; sigmoid weights need not.
+    """
+    heads = (attention.heads, -1)
+    query = attention.query(x).unflatten(-1, heads).transpose(1, 2)
+    key = attention.key_value(memory)[..., : attention.key_width].unflatten(-1, heads).transpose(1, 2)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    if dropped is not None:
+        scores = scores.masked_fill(dropped[:, None, None], -math.inf)
+    return torch.sigmoid(scores) if attention.sigmoid else scores.softmax(-1)
