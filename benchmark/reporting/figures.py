@@ -164,11 +164,7 @@ def _lines(
     looks = style.looks([row.line for row in rows])
     lines = list(dict.fromkeys(row.line for row in panel))
     for index, line in enumerate(lines):
-        points = (
-            sorted((place(row), row) for row in panel if row.line == line)
-            if False
-            else sorted(((place(row), row) for row in panel if row.line == line), key=lambda point: point[0])
-        )
+        points = sorted(((place(row), row) for row in panel if row.line == line), key=lambda point: point[0])
         # Moved apart a little, so that intervals at the same number of channels do not hide each other.
         shift = 2 ** (0.05 * (index - (len(lines) - 1) / 2)) if dodge else 1.0
         x = [at * shift for at, _ in points]

@@ -105,8 +105,10 @@ def setting_tags(config: CellConfig) -> dict[str, str]:
 
 
 def protocol(config: CellConfig) -> str:
-    """As papers write it: `5-way 1-shot`."""
-    return f"{config.episodes.ways}-way {config.episodes.shots}-shot"
+    """As papers write it: `5-way 1-shot`, and for sequences `5-way 1-shot, 3 tasks class-incremental`."""
+    shape = config.episodes
+    sequence = f", {shape.tasks} tasks {shape.scenario}" if shape.tasks > 1 else ""
+    return f"{shape.ways}-way {shape.shots}-shot{sequence}"
 
 
 def params(config: CellConfig, axes: Iterable[str]) -> dict[str, str]:
