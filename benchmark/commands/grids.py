@@ -144,6 +144,8 @@ def run(
             f"{cell.state}: {cell.store.folder.name}  {cell.note}", style="red", highlight=False, markup=False
         )
     console.print(f"{len(final) - len(unfinished)} of {len(final)} cells done; htbench report {grid} makes the table")
+    if any(cell.state == "failed" for cell in unfinished):
+        console.print("failed cells run again with --retry-failed; a cell's log.txt has all it printed")
     if unfinished:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from benchmark import data, evaluation
-from benchmark.config import CellConfig, TrainConfig
+from benchmark.config import CellConfig, EpisodesConfig, TrainConfig
+from benchmark.data.configs import OmniglotConfig
 from benchmark.data.dataset import Dataset
 from benchmark.execution.cell import build
 from benchmark.sampling import sample, stream
@@ -164,3 +166,15 @@ def test_protonet_learns(dataset: Dataset) -> None:
     trainer.run(Notebook())
     gain = evaluation.accuracies(method, *arguments) - before
     assert gain.mean() > 0.03 + 2 * gain.std() / math.sqrt(len(gain))
+
+
+def test_protonet_learns_real_characters(omniglot_root: Path) -> None:
+    """Eighty steps on Omniglot, 8 channels: far above an untrained embedding (about 45 %) on unseen characters."""
+    config = configure("protonet", steps=80, batch=16, learning_rate=3e-3, validate_every=80).model_copy(
+        update={"dataset": OmniglotConfig(name="omniglot"), "episodes": EpisodesConfig(ways=5, shots=1, queries=5)}
+    )
+    omniglot = data.load(config.dataset, omniglot_root)
+    trainer, method = trainer_for(config, omniglot)
+    trainer.run(Notebook())
+    scores = evaluation.accuracies(method, omniglot.splits["test"], config.test_episodes, stream("test", 0), 200)
+    assert scores.mean() > 0.6
