@@ -29,8 +29,7 @@ def methods(
     as_json: JsonOption = False,
 ) -> None:
     """List the methods with their options and defaults."""
-    from dataclasses import fields
-
+    from benchmark.model_options import default_options, option_names
     from methods import registry
 
     for path in plugin or []:
@@ -38,11 +37,14 @@ def methods(
             registry.load_plugin(path)
         except FileNotFoundError as error:
             raise UserError(f"--plugin {path}: no such file") from error
+        except Exception as error:
+            raise UserError(f"--plugin {path} cannot be imported: {type(error).__name__}: {error}") from error
     listing: list[dict[str, Any]] = []
     for name in registry.names():
         registered = registry.get(name)
-        defaults = registered.learner.Config(**registered.fixed)
-        options = {f.name: getattr(defaults, f.name) for f in fields(defaults) if f.name not in registered.fixed}
+        defaults = default_options(registered)
+        free = [option for option in option_names(registered) if option not in registered.fixed]
+        options = {option: defaults.get(option, "required") for option in free}
         listing.append({"name": name, "summary": registered.summary, "fixed": registered.fixed, "options": options})
     if as_json:
         print(json.dumps(listing, indent=1))

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.cli import expand_only
 from benchmark.store import ExperimentStore
-from tests.benchmark.helpers import htbench, write_grid
+from tests.benchmark.helpers import SCRATCH_METHODS, htbench, write_grid
 
 
 def test_only_takes_several_filters() -> None:
@@ -69,6 +69,18 @@ def test_plan_run_status_report_and_methods(tmp_path: Path) -> None:
     options = {method["name"]: method["options"] for method in listing}
     assert options["linear-mean"] == {"channels": 8, "dropout": 0.0}
     assert "generated_layers" in options["ht"] and "generated_layers" not in options["ht-all"]
+
+
+def test_a_plugin_that_cannot_be_imported_and_an_option_without_a_default(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nowhere_to_be_found")
+    refused = htbench("methods", "--plugin", broken, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "cannot be imported: ModuleNotFoundError" in refused.stderr
+    source = SCRATCH_METHODS.read_text().replace("channels: int = 8", "channels: int")
+    (tmp_path / "needy.py").write_text(source.replace('@register("linear-mean"', '@register("needy"'))
+    listing = json.loads(htbench("methods", "--json", "--plugin", tmp_path / "needy.py", cwd=tmp_path).stdout)
+    assert {method["name"]: method["options"] for method in listing}["needy"]["channels"] == "required"
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
