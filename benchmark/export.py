@@ -27,7 +27,7 @@ from benchmark.pictures import INK_DATASETS, Support
 from benchmark.store import write_whole
 from benchmark.trained import TrainedRun
 from methods.episode import Episode
-from methods.networks import NORM_EPS, Conv4Weights, activate, group_tasks, normalise, statistics
+from methods.networks import NORM_EPS, Conv4Weights, Statistics, activate, group_tasks, normalise, statistics
 
 OPSET = 17
 IR_VERSION = 8
@@ -60,7 +60,7 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     """The network that tells the support set's classes apart.
 
     Raises:
-        UserError: the run's method does not classify with a Conv4.
+        UserError: the run's method does not classify with a Conv4, or normalises each image by itself.
     """
     if not isinstance(run.method, SolvesWithConv4):
         raise UserError(
@@ -71,10 +71,14 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     ways = len(support.class_names)
     episode = Episode(support.images[None], support.labels[None], queries[None], support.labels[None, :0], ways)
     weights = run.method.solver(episode)
+    if weights.blocks[0].statistics == "image":
+        raise UserError(
+            "a network that normalises each image by itself (query_statistics: image) cannot be taken out yet"
+        )
     fixed = _with_fixed_statistics(weights, episode.support_images)
     tensors: dict[str, Tensor] = {}
     for number, block in enumerate(fixed.blocks, start=1):
-        assert block.statistics is not None
+        assert isinstance(block.statistics, Statistics)
         scale = block.scale[0] * torch.rsqrt(block.statistics.variance + NORM_EPS)
         bias = torch.zeros_like(scale) if block.bias is None else block.bias[0]
         shift = block.offset[0] - block.statistics.mean * scale

@@ -13,7 +13,7 @@ Shapes: T tasks, B images per task, C channels, H x W pixels, N ways, D features
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,14 +41,14 @@ class ConvWeights:
         scale: (T, Cout), gamma of the normalisation.
         offset: (T, Cout), beta of the normalisation.
         bias: (T, Cout) of the convolution, or None.
-        statistics: to normalise with; None for those of the images passing through.
+        statistics: to normalise with; None for those of the images passing through, "image" for each image's own.
     """
 
     kernel: Tensor
     scale: Tensor
     offset: Tensor
     bias: Tensor | None = None
-    statistics: Statistics | None = None
+    statistics: Statistics | Literal["image"] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,15 @@ def statistics(x: Tensor) -> Statistics:
     return Statistics(mean, (columns - mean).square().mean(0))
 
 
-def normalise(x: Tensor, scale: Tensor, offset: Tensor, known: Statistics | None = None) -> Tensor:
+def normalise(x: Tensor, scale: Tensor, offset: Tensor, known: Statistics | Literal["image"] | None = None) -> Tensor:
     """Batch normalisation of x (B, T*C, H, W) with scale and offset (T, C), separately for each task.
 
     `known` statistics are applied as they are; without them, those of `x` are used, and then an image's result
-    depends on the other images of its task.
+    depends on the other images of its task. "image" is layer normalisation (Ba et al., arXiv 1607.06450): each image by
+    its own mean and variance over channels and pixels.
     """
+    if known == "image":
+        return F.group_norm(x, len(scale), scale.flatten().contiguous(), offset.flatten(), eps=NORM_EPS)
     # Contiguous: with a strided scale, PyTorch's channels_last gradient on a CPU is silently wrong (seen in 2.14).
     scale, offset = scale.flatten().contiguous(), offset.flatten()
     if known is None:

@@ -23,7 +23,8 @@ class HyperTransformerConfig:
         generate_normalization: generated convolutions get generated normalisation scales and offsets.
         residual_weights: weights are the generated ones plus trained ones.
         query_statistics: queries are normalised with the statistics of the query images ("batch", as the original;
-            a prediction then depends on the other queries) or of the support images ("support", inductive).
+            a prediction then depends on the other queries) or of the support images ("support", inductive), or every
+            image, support or query, with its own over channels and pixels ("image", inductive: layer normalisation).
         separate_query_normalization: the query pass has its own trained normalisation scales and offsets.
 
     Transformers, one per generated layer; D is the token width:
@@ -74,7 +75,7 @@ class HyperTransformerConfig:
     generate_bias: bool = False
     generate_normalization: bool = False
     residual_weights: bool = False
-    query_statistics: Literal["batch", "support"] = "batch"
+    query_statistics: Literal["batch", "support", "image"] = "batch"
     separate_query_normalization: bool = False
 
     generator: Literal["encoder", "encoder-decoder", "separate"] = "encoder"

@@ -8,6 +8,7 @@ network ends in its flattened convolutions, and that prototypes are frozen.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from torch import Tensor
 
@@ -27,9 +28,15 @@ _LOSS_OPTIONS = ("label_smoothing", "weight_penalty", "variation_penalty", "warm
 class ContinualConfig(HyperTransformerConfig):
     """Options of the HyperTransformer, less those about its last layer and its losses.
 
+    `query_statistics` is "image" unless told otherwise. Statistics of a support set take away where its classes lie
+    among those of the other tasks, and a query set of one task has its task written into its statistics; each costs a
+    class-incremental learner dearly or flatters it, see results/README.md.
+
     Raises:
         ValueError: also for those.
     """
+
+    query_statistics: Literal["batch", "support", "image"] = "image"
 
     def _contradictions(self) -> list[tuple[bool, str]]:
         changed = [

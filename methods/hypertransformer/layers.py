@@ -64,10 +64,10 @@ class ConvLayer(nn.Module):
         support = self._weights(parts, labels.shape[0], self.norm)
         query = support if self.query_norm is None else self._weights(parts, labels.shape[0], self.query_norm)
         x = activate(x, support, self.config.negative_slope)
-        if self.config.query_statistics == "support":
-            known = statistics(x)
-            return normalise(x, support.scale, support.offset, known), replace(query, statistics=known), parts
-        return normalise(x, support.scale, support.offset), query, parts
+        if self.config.query_statistics == "batch":
+            return normalise(x, support.scale, support.offset), query, parts
+        known = statistics(x) if self.config.query_statistics == "support" else self.config.query_statistics
+        return normalise(x, support.scale, support.offset, known), replace(query, statistics=known), parts
 
     @property
     def written(self) -> int:

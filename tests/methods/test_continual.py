@@ -148,7 +148,7 @@ def test_forward_is_the_last_answer_and_the_loss_the_mean_over_pairs(name, scena
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("name", ["ht-continual", "ht-merged"])
-@pytest.mark.parametrize("query_statistics", ["batch", "support"])
+@pytest.mark.parametrize("query_statistics", ["batch", "support", "image"])
 def test_sequences_at_once_equal_sequences_one_by_one(name, scenario, query_statistics):
     assert_batched_equals_loop(build(name, query_statistics=query_statistics), random_sequence(scenario))
 

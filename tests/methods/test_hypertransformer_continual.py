@@ -17,7 +17,8 @@ OPTIONS = [
     {},
     {"generate_bias": True, "generate_normalization": True, "generator": "separate"},
     {"allocation": "spatial", "residual_weights": True, "query_statistics": "support"},
-    {"generated_layers": 2, "separate_query_normalization": True, "shared_normalization": True},
+    {"generated_layers": 2, "separate_query_normalization": True, "shared_normalization": True}
+    | {"query_statistics": "batch"},
 ]
 
 

@@ -140,3 +140,12 @@ def test_sides_and_features():
     assert feature_count((3, 84, 84), 8) == 8 * 25
     with pytest.raises(ValueError, match="14x28 pixels are too small"):
         sides((1, 14, 28))
+
+
+def test_normalising_each_image_by_itself():
+    images = random_images()
+    scale, offset = torch.rand(2, TASKS, images.shape[2], dtype=torch.float64)
+    found = normalise(group_tasks(images), scale, offset, "image")
+    for task, of_task in enumerate(found.unflatten(1, (TASKS, -1)).unbind(1)):
+        alone = F.layer_norm(images[task], images.shape[2:], eps=NORM_EPS)
+        torch.testing.assert_close(of_task, alone * scale[task, :, None, None] + offset[task, :, None, None])
