@@ -1,23 +1,27 @@
 """One task's network, taken out: a small CNN that knows its classes and runs without htbench and without PyTorch.
 
 The network is Conv4: four times [3x3 convolution, zero padding 1 -> (leaky) ReLU -> 2x2 max-pool -> times a scale, plus
-a shift, per channel], flatten, linear. The normalisation is in those scales and shifts, with fixed statistics: the
-method's own if it has them, else those of the support pictures, since a network alone has no batch to ask.
+a shift, per channel], flatten, linear; or another of `methods.networks.Architecture`, without padding and pooling, and
+averaged over pixels in front of the linear layer. The normalisation is in those scales and shifts, with fixed
+statistics: the method's own if it has them, else those of the support pictures, since a network alone has no batch to
+ask.
 
 Both kinds of file hold the class names and how to prepare an image, as JSON strings in their metadata:
-`class_names`, `image_shape` [C, H, W], `image_range` [0, 1], `ink` ("bright on black", or "as photographed"), `method`,
-`normalisation` ("fixed" or "support"), and `negative_slope` of the activation.
+`class_names`, `image_shape` [C, H, W], `image_range` [0, 1], `image_mean` and `image_std` by channel to normalise it
+with then (absent: leave it), `ink` ("bright on black", or "as photographed"), `method`, `normalisation` ("fixed" or
+"support"), and the architecture: `blocks`, `kernel_size`, `stride`, `max_pool` (true: with
+padding and pooling), and `negative_slope` of the activation.
 
 ONNX: input `images` (batch, C, H, W) float32, output `logits` (batch, N); opset 17.
-safetensors: `block{1..4}.kernel` (Cout, Cin, 3, 3), `.bias`, `.scale`, `.shift` (Cout,); `linear.weight` (N, D),
+safetensors: `block{1..blocks}.kernel` (Cout, Cin, k, k), `.bias`, `.scale`, `.shift` (Cout,); `linear.weight` (N, D),
 `linear.bias` (N,), D in the order (channel, row, column).
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,7 +31,8 @@ from benchmark.pictures import INK_DATASETS, Support
 from benchmark.store import write_whole
 from benchmark.trained import TrainedRun
 from methods.episode import Episode
-from methods.networks import NORM_EPS, Conv4Weights, Statistics, activate, group_tasks, normalise, statistics
+from methods.networks import NORM_EPS, Architecture, NetworkWeights, activate, group_tasks, normalise
+from methods.normalisation import statistics
 
 OPSET = 17
 IR_VERSION = 8
@@ -35,18 +40,19 @@ IR_VERSION = 8
 
 
 @runtime_checkable
-class SolvesWithConv4(Protocol):
-    """A method whose network for a task is a Conv4."""
+class MakesNetworks(Protocol):
+    """A method that has a small network for each task."""
 
-    def solver(self, episode: Episode) -> Conv4Weights:
+    def solver(self, episode: Episode) -> NetworkWeights:
         """The networks that classify the queries of each task."""
 
 
 @dataclass(frozen=True)
 class SmallNetwork:
-    """A network for one task: its tensors under the names above, and its metadata."""
+    """A network for one task: its tensors under the names above, its architecture, and its metadata."""
 
     tensors: dict[str, Tensor]
+    architecture: Architecture
     metadata: dict[str, object]
 
     @property
@@ -60,25 +66,27 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     """The network that tells the support set's classes apart.
 
     Raises:
-        UserError: the run's method does not classify with a Conv4, or normalises each image by itself.
+        UserError: the run's method does not classify with such a network.
     """
-    if not isinstance(run.method, SolvesWithConv4):
+    if not isinstance(run.method, MakesNetworks):
         raise UserError(
             f"{run.config.method} does not make one small network per task, so there is nothing to take out;"
             " use a run of ht, ht-logits, ht-all or protonet, or htbench predict, which works with every method"
         )
+    normalization = run.config.dataset.normalization
     queries = support.images[:0]
     ways = len(support.class_names)
     episode = Episode(support.images[None], support.labels[None], queries[None], support.labels[None, :0], ways)
     weights = run.method.solver(episode)
-    if weights.blocks[0].statistics == "image":
+    if any(block.statistics == "image" for block in weights.blocks):
         raise UserError(
-            "a network that normalises each image by itself (query_statistics: image) cannot be taken out yet"
+            f"{run.folder} normalises each image by itself (query_statistics: image), but a network to take out has"
+            " fixed scales and shifts; use a run with query_statistics 'support' or 'batch'"
         )
     fixed = _with_fixed_statistics(weights, episode.support_images)
     tensors: dict[str, Tensor] = {}
     for number, block in enumerate(fixed.blocks, start=1):
-        assert isinstance(block.statistics, Statistics)
+        assert block.statistics is not None and block.statistics != "image"
         scale = block.scale[0] * torch.rsqrt(block.statistics.variance + NORM_EPS)
         bias = torch.zeros_like(scale) if block.bias is None else block.bias[0]
         shift = block.offset[0] - block.statistics.mean * scale
@@ -87,14 +95,16 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     tensors |= {"linear.weight": fixed.linear.weight[0], "linear.bias": fixed.linear.bias[0]}
     return SmallNetwork(
         {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+        weights.architecture,
         {
             "class_names": list(support.class_names),
             "image_shape": list(run.setting.image_shape),
             "image_range": [0, 1],
+            **({} if normalization is None else {"image_mean": normalization.mean, "image_std": normalization.std}),
             "ink": "bright on black" if run.config.dataset.name in INK_DATASETS else "as photographed",
             "method": run.config.method,
             "normalisation": "support" if weights.blocks[0].statistics is None else "fixed",
-            "negative_slope": weights.negative_slope,
+            **asdict(weights.architecture),
         },
     )
 
@@ -124,25 +134,30 @@ def write_onnx(network: SmallNetwork, path: Path) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     constants = {name: tensor.numpy() for name, tensor in network.tensors.items()}
-    slope = network.metadata["negative_slope"]
-    nodes, x = [], "images"
-    for block in ("block1", "block2", "block3", "block4"):
+    architecture = network.architecture
+    slope, size = architecture.negative_slope, [architecture.kernel_size] * 2
+    convolution: dict[str, Any] = {"kernel_shape": size, "strides": [architecture.stride] * 2}
+    convolution["pads"] = [architecture.padding] * 4
+    nodes: list[onnx.NodeProto] = []
+
+    def then(operator: str, output: str, *inputs: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    x = "images"
+    for block in (f"block{number}" for number in range(1, architecture.blocks + 1)):
         for name in (f"{block}.scale", f"{block}.shift"):
             constants[name] = constants[name][:, None, None]
-        names = [f"{block}.{step}" for step in ("convolved", "active", "pooled", "scaled", "normalised")]
-        active = helper.make_node("LeakyRelu", names[:1], names[1:2], alpha=slope) if slope else None
-        nodes += [
-            helper.make_node("Conv", [x, f"{block}.kernel", f"{block}.bias"], names[:1], pads=[1, 1, 1, 1]),
-            active or helper.make_node("Relu", names[:1], names[1:2]),
-            helper.make_node("MaxPool", names[1:2], names[2:3], kernel_shape=[2, 2], strides=[2, 2]),
-            helper.make_node("Mul", [names[2], f"{block}.scale"], names[3:4]),
-            helper.make_node("Add", [names[3], f"{block}.shift"], names[4:5]),
-        ]
-        x = names[-1]
-    nodes += [
-        helper.make_node("Flatten", [x], ["features"]),
-        helper.make_node("Gemm", ["features", "linear.weight", "linear.bias"], ["logits"], transB=1),
-    ]
+        x = then("Conv", f"{block}.convolved", x, f"{block}.kernel", f"{block}.bias", **convolution)
+        x = then("LeakyRelu", f"{block}.active", x, alpha=slope) if slope else then("Relu", f"{block}.active", x)
+        if architecture.max_pool:
+            x = then("MaxPool", f"{block}.pooled", x, kernel_shape=[2, 2], strides=[2, 2])
+        x = then("Mul", f"{block}.scaled", x, f"{block}.scale")
+        x = then("Add", f"{block}.normalised", x, f"{block}.shift")
+    if not architecture.max_pool:
+        x = then("GlobalAveragePool", "averaged", x)
+    x = then("Flatten", "features", x)
+    then("Gemm", "logits", x, "linear.weight", "linear.bias", transB=1)
     ways = len(constants["linear.bias"])
     shape = network.metadata["image_shape"]
     assert isinstance(shape, list)
@@ -161,12 +176,12 @@ def write_onnx(network: SmallNetwork, path: Path) -> None:
     write_whole(path, lambda file: file.write(model.SerializeToString()))
 
 
-def _with_fixed_statistics(weights: Conv4Weights, images: Tensor) -> Conv4Weights:
+def _with_fixed_statistics(weights: NetworkWeights, images: Tensor) -> NetworkWeights:
     """The same networks, with the statistics of images (T, S, C, H, W) in the blocks that have none."""
     x = group_tasks(images)
     blocks = []
     for block in weights.blocks:
-        x = activate(x, block, weights.negative_slope)
+        x = activate(x, block, weights.architecture)
         known = block.statistics or statistics(x)
         x = normalise(x, block.scale, block.offset, known)
         blocks.append(replace(block, statistics=known))

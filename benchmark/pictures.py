@@ -2,7 +2,8 @@
 
 Omniglot and the glyphs are bright ink (1) on black (0). Scans and photos of writing are the other way round, and their
 paper is rarely quite white, nor their ink quite black. So for runs on these datasets each picture's paper, the median
-of its border, becomes 0, and what differs from it most becomes 1. Pictures for other runs stay as they are.
+of its border, becomes 0, and what differs from it most becomes 1. Pictures for other runs stay as they are, but for the
+normalisation of the run's dataset.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from torch import Tensor
 from benchmark.data.folder import image_files, read_image
 from benchmark.errors import UserError
 from benchmark.trained import TrainedRun
+from methods.episode import UNLABELLED
 
 Invert = Literal["auto", "yes", "no"]
 """Whether to swap bright and dark; `auto`: in runs on bright ink, pictures whose border is brighter than their mean."""
@@ -25,7 +27,9 @@ INK_DATASETS = ("omniglot", "glyphs")
 
 @dataclass(frozen=True)
 class Support:
-    """Labelled pictures: images (S, C, H, W) in [0, 1], labels (S,), the names of the N classes, and what was done."""
+    """What defines a task: images (S, C, H, W) as trained on, labels (S,) or `UNLABELLED`, the names of the N classes,
+    and what was done to the pictures.
+    """
 
     images: Tensor
     labels: Tensor
@@ -35,7 +39,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Queries:
-    """Pictures to classify: images (Q, C, H, W) in [0, 1], their files, what was wrong with others, what was done."""
+    """Pictures to classify: images (Q, C, H, W) as trained on, their files, what was wrong with others, and done."""
 
     images: Tensor
     files: tuple[Path, ...]
@@ -43,8 +47,8 @@ class Queries:
     note: str
 
 
-def read_support(run: TrainedRun, folder: Path, invert: Invert) -> Support:
-    """The pictures under `folder`, one folder per class, sorted by name.
+def read_support(run: TrainedRun, folder: Path, invert: Invert, unlabelled: Path | None = None) -> Support:
+    """The pictures under `folder`, one folder per class, sorted by name; then those anywhere under `unlabelled`.
 
     Raises:
         UserError: no such folder, fewer than two classes, a number of classes that the run's method cannot do, a class
@@ -63,10 +67,14 @@ def read_support(run: TrainedRun, folder: Path, invert: Invert) -> Support:
             f"--support {folder} has {len(classes)} class folders, but {run.folder} was trained for exactly {ways};"
             f" give {ways}, or use a run of another method or with episodes.ways: {len(classes)}"
         )
+    if unlabelled is not None and not unlabelled.is_dir():
+        raise UserError(f"--unlabelled {unlabelled} is not a folder; give one that holds pictures, without classes")
     files = [image_files(entry) for entry in classes]
+    without = [] if unlabelled is None else image_files(unlabelled)
     pixels = [_read(run, file) for members in files for file in members]
     labels = [label for label, members in enumerate(files) for _ in members]
-    images, note = _as_trained(run, pixels, invert, "support")
+    labels += [UNLABELLED] * len(without)
+    images, note = _as_trained(run, [*pixels, *(_read(run, file) for file in without)], invert, "support")
     return Support(images, torch.tensor(labels), tuple(entry.name for entry in classes), note)
 
 
@@ -119,4 +127,7 @@ def _as_trained(run: TrainedRun, pixels: Sequence[Tensor], invert: Invert, what:
         images, done = 1 - images, f"all {count} inverted"
     else:
         done = f"{count} as they are"
+    normalization = run.config.dataset.normalization
+    if normalization is not None:
+        images, done = normalization(images), f"{done}, normalised"
     return images, f"{what} pictures: {done} (--invert {invert})"

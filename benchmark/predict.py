@@ -7,7 +7,7 @@ import torch
 
 from benchmark.pictures import Invert, Queries, Support, read_queries, read_support
 from benchmark.trained import TrainedRun
-from methods.episode import Episode
+from methods.episode import UNLABELLED, Episode
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,21 @@ class Predictions:
 
 
 @torch.inference_mode()
-def predict(run: TrainedRun, support_folder: Path, query_folder: Path, invert: Invert = "auto") -> Predictions:
+def predict(
+    run: TrainedRun,
+    support_folder: Path,
+    query_folder: Path,
+    invert: Invert = "auto",
+    unlabelled_folder: Path | None = None,
+) -> Predictions:
     """Classify the pictures under `query_folder`, all in one episode, by the class folders in `support_folder`.
+
+    Pictures under `unlabelled_folder` are support images without a label, for semi-supervised methods.
 
     Raises:
         UserError: see `read_support` and `read_queries`.
     """
-    support = read_support(run, support_folder, invert)
+    support = read_support(run, support_folder, invert, unlabelled_folder)
     queries = read_queries(run, query_folder, invert)
     probabilities = run.method(_episode(support, queries))[0].softmax(-1).tolist()
     predictions = []
@@ -62,8 +70,10 @@ def _notes(run: TrainedRun, support: Support, queries: Queries) -> list[str]:
             f"{run.config.method} is transductive here: each prediction also depends on the other query pictures,"
             " so another set of them may change it"
         )
-    per_class = torch.bincount(support.labels).tolist()
+    per_class = torch.bincount(support.labels[support.labels != UNLABELLED]).tolist()
     if set(per_class) != {run.setting.shots}:
         given = "-".join(str(count) for count in sorted({min(per_class), max(per_class)}))
         notes.append(f"the run was trained with {run.setting.shots} picture(s) per class; these have {given}")
+    if bool((support.labels == UNLABELLED).any()) and run.config.episodes.unlabelled == 0:
+        notes.append("the run was trained without unlabelled pictures, so what it makes of yours is untested")
     return notes

@@ -3,5 +3,6 @@
 from methods.episode import UNLABELLED, Episode
 from methods.method import Loss, Method, Setting
 from methods.registry import register
+from methods.search import Range, searched
 
-__all__ = ["UNLABELLED", "Episode", "Loss", "Method", "Setting", "register"]
+__all__ = ["UNLABELLED", "Episode", "Loss", "Method", "Range", "Setting", "register", "searched"]

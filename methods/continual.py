@@ -80,12 +80,16 @@ class TaskSequence(Episode):
         """Labels counted from 0 in each task; the unlabelled stay so."""
         return (labels % self.task_ways).where(labels != UNLABELLED, UNLABELLED)
 
-    def compete(self, logits: Tensor) -> Tensor:
-        """The logits (T, Q, N), minus infinity where a class does not compete for a query."""
+    def compete(self, logits: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The logits (T, Q, N), minus infinity where a class does not compete for a query.
+
+        With `labels` (T, B), the same for logits (T, B, N) of other images; for the unlabelled some classes compete.
+        """
         if self.scenario != "task-incremental" or self.steps == 1:
             return logits
+        labels = self.query_labels if labels is None else labels.clamp(min=0)
         task_of_class = torch.arange(self.ways, device=logits.device) // self.task_ways
-        foreign = task_of_class != (self.query_labels // self.task_ways).unsqueeze(-1)
+        foreign = task_of_class != (labels // self.task_ways).unsqueeze(-1)
         return logits.masked_fill(foreign, -torch.inf)
 
 

@@ -9,12 +9,12 @@ from methods.networks import (
     KERNEL_SIZE,
     NORM_EPS,
     ConvWeights,
-    Statistics,
     convolve,
     feature_count,
     flatten,
     group_tasks,
 )
+from methods.normalisation import Statistics, affine, statistics
 
 
 class Embedding(nn.ModuleList):
@@ -64,16 +64,26 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, tasks: int) -> Tensor:
         """(B, T*outputs, H/2, W/2) from x (B, T*inputs, H, W)."""
-        kernel, bias = self.convolution.weight, self.convolution.bias
+        bias = self.convolution.bias
         assert bias is not None
+        # Pooling comes first, which a negative scale would make a minimum: its sign goes into the convolution.
+        sign = torch.where(self.scale < 0, -1, 1)
+        kernel, bias = self.convolution.weight * sign[:, None, None, None], bias * sign
         x = convolve(x, kernel.expand(tasks, *kernel.shape), bias.expand(tasks, -1), padding=KERNEL_SIZE // 2)
-        mean, variance = self.running_mean.repeat(tasks), self.running_variance.repeat(tasks)
-        scale, offset = self.scale.repeat(tasks), self.offset.repeat(tasks)
-        x = F.batch_norm(x, mean, variance, scale, offset, self.training, self.MOMENTUM, self.EPS)
-        if self.training:  # each task's copy has moved
-            self.running_mean.copy_(mean.unflatten(0, (tasks, -1)).mean(0))
-            self.running_variance.copy_(variance.unflatten(0, (tasks, -1)).mean(0))
-        return F.relu(F.max_pool2d(x, 2))  # the ReLU of the maximum is the maximum of the ReLUs
+        if self.training:
+            mean, variance = statistics(x)
+            self._move(mean.unflatten(0, (tasks, -1)) * sign, variance.unflatten(0, (tasks, -1)), x.numel())
+        else:
+            mean, variance = (self.running_mean * sign).repeat(tasks), self.running_variance.repeat(tasks)
+        slope = self.scale.abs().repeat(tasks) * torch.rsqrt(variance + self.EPS)
+        return F.relu(affine(F.max_pool2d(x, 2), slope, self.offset.repeat(tasks) - mean * slope))
+
+    @torch.no_grad()
+    def _move(self, means: Tensor, variances: Tensor, numbers: int) -> None:
+        """Move the running statistics towards the mean of the tasks' (T, C), with unbiased variances."""
+        count = numbers / means.numel()
+        self.running_mean.lerp_(means.mean(0), self.MOMENTUM)
+        self.running_variance.lerp_(variances.mean(0) * (count / (count - 1)), self.MOMENTUM)
 
     def folded(self, tasks: int) -> ConvWeights:
         """The same block in `eval` mode with its normalisation inside the convolution, for T tasks."""

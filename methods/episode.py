@@ -18,9 +18,9 @@ class Episode:
     """T independent few-shot tasks of the same shape.
 
     Attributes:
-        support_images: (T, S, C, H, W) floating point, in [0, 1].
+        support_images: (T, S, C, H, W) floating point, in [0, 1] or normalised, as the dataset says.
         support_labels: (T, S) int64 in 0..ways-1, or `UNLABELLED`.
-        query_images: (T, Q, C, H, W) floating point, in [0, 1].
+        query_images: (T, Q, C, H, W) floating point, as the support images.
         query_labels: (T, Q) int64 in 0..ways-1.
         ways: number of classes N of each task.
         classes: (T, N) int64, the identity of class slot n among the training classes, for methods with a

@@ -15,6 +15,7 @@ from methods.maml.config import check_inner_steps
 from methods.method import Method, Setting
 from methods.networks import BLOCKS, KERNEL_SIZE, NORM_EPS, feature_count
 from methods.registry import register
+from methods.search import Range, searched
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class MAMLLearn2LearnConfig:
     """Options, as of the same names in `methods.maml.config.MAMLConfig`."""
 
     channels: int = 8
-    inner_steps: int = 5
+    inner_steps: int = searched(5, Range(1, 5))
     test_inner_steps: int | None = None
-    inner_learning_rate: float = 0.1
+    inner_learning_rate: float = searched(0.1, Range(0.01, 1.0, log=True))
     adapt: Literal["all", "head"] = "all"
     second_order: bool = True
 

@@ -19,12 +19,14 @@ class Setting:
         shots: labelled support images per class.
         image_shape: (C, H, W).
         training_classes: number of distinct training classes, for losses over all of them.
+        tasks: steps of the sequences it is trained on, 1 for single tasks.
     """
 
     ways: int
     shots: int
     image_shape: tuple[int, int, int]
     training_classes: int
+    tasks: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[Any]]
     fixed_ways: ClassVar[bool] = False
     """Whether the method only works with the number of ways it was trained for."""
+    every_image: ClassVar[bool] = False
+    """Whether it is tested with all images of a task's classes, but the queries, as support: a reference to compare
+    few-shot learners with, not one of them."""
 
     @abstractmethod
     def forward(self, episode: Episode) -> Tensor:

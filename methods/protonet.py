@@ -8,7 +8,7 @@ from torch import Tensor
 from methods.embedding import Embedding
 from methods.episode import Episode
 from methods.method import Method, Setting
-from methods.networks import Conv4Weights, LinearWeights
+from methods.networks import LinearWeights, NetworkWeights
 from methods.registry import register
 
 
@@ -53,7 +53,7 @@ class ProtoNet(Method):
         """What stands for each class, (T, N, D), given the support embeddings (T, S, D) and labels (T, S)."""
         return prototypes(support, labels, ways)
 
-    def solver(self, episode: Episode) -> Conv4Weights:
+    def solver(self, episode: Episode) -> NetworkWeights:
         """What classifies the queries of each task, once trained, as an ordinary Conv4.
 
         Minus a squared distance is 2 q.m - m.m - q.q, and q.q is the same for all classes: without it the prototypes
@@ -64,7 +64,7 @@ class ProtoNet(Method):
         centre = means.mean(1, keepdim=True)
         around = means - centre
         linear = LinearWeights(2 * around, -(around * (around + 2 * centre)).sum(-1))
-        return Conv4Weights(self.blocks.folded(episode.tasks), linear)
+        return NetworkWeights(self.blocks.folded(episode.tasks), linear)
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels and biases of the embedding, and one prototype per class."""

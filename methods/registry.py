@@ -41,6 +41,11 @@ _HOMES = {
     "ht-continual": "methods.hypertransformer.continual",
     "ht-merged": "methods.hypertransformer.continual",
     "protonet-continual": "methods.continual_protonet",
+    "finetune": "methods.continual_finetune",
+    "replay": "methods.continual_finetune",
+    "ewc": "methods.continual_finetune",
+    "maml++-continual": "methods.continual_maml",
+    "oracle": "methods.oracle",
 }
 
 

@@ -5,15 +5,16 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods import logistic_regression
-from methods.embedding import Embedding
-from methods.episode import UNLABELLED, Episode
+from methods.episode import Episode
 from methods.method import Loss, Method, Setting
 from methods.networks import LinearWeights, linear
 from methods.protonet import prototypes
 from methods.registry import register
+from methods.search import Range, searched
+from methods.supervised import Classifier, labelled_images, supervised_loss
 
 TEMPERATURE = 4.0
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
@@ -38,8 +39,8 @@ class RFSConfig:
 
     channels: int = 8
     classifier: Literal["logistic-regression", "nearest-mean"] = "logistic-regression"
-    C: float = 1.0
-    support_augmentations: int = 0
+    C: float = searched(1.0, Range(0.01, 100.0, log=True))
+    support_augmentations: int = searched(0, (0, 4, 8))
     generations: int = 0
 
     def __post_init__(self) -> None:
@@ -105,25 +106,17 @@ class RFS(Method):
         Raises:
             ValueError: the episode does not say which training classes it is made of.
         """
-        if episode.classes is None:
-            raise ValueError("RFS trains on episodes with Episode.classes, as training episodes have")
-        labels = torch.cat([episode.support_labels, episode.query_labels], dim=1)
-        labelled = labels != UNLABELLED
-        images = torch.cat([episode.support_images, episode.query_images], dim=1)[labelled]
-        classes = episode.classes.gather(1, labels.clamp(min=0))[labelled]
-
+        images, classes = labelled_images(episode)
         teacher = self._teacher(progress)
         logits = self.network(images)
-        cross_entropy = F.cross_entropy(logits, classes)
-        accuracy = (logits.detach().argmax(-1) == classes).float().mean()
-        total, parts = cross_entropy, {"cross_entropy": cross_entropy.detach(), "accuracy": accuracy}
-        if self.config.generations:
-            divergence = torch.zeros_like(cross_entropy)
-            if teacher is not None:
-                divergence = distillation(logits, teacher(images))
-                total = 0.5 * cross_entropy + 0.5 * divergence
-            parts["distillation"] = divergence.detach()
-        return Loss(total, parts)
+        supervised = supervised_loss(logits, classes)
+        if not self.config.generations:
+            return supervised
+        total, divergence = supervised.total, torch.zeros_like(supervised.total)
+        if teacher is not None:
+            divergence = distillation(logits, teacher(images))
+            total = 0.5 * total + 0.5 * divergence
+        return Loss(total, {**supervised.parts, "distillation": divergence.detach()})
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels and biases of the embedding, and the task's linear classifier (nearest means have no bias)."""
@@ -134,10 +127,10 @@ class RFS(Method):
         """(T, B, D), of unit length."""
         return F.normalize(self.network.embedding(images), dim=-1)
 
-    def _new_network(self) -> "_Network":
-        return _Network(self.setting, self.config.channels)
+    def _new_network(self) -> Classifier:
+        return Classifier(self.setting, self.config.channels)
 
-    def _teacher(self, progress: float) -> "_Network | None":
+    def _teacher(self, progress: float) -> Classifier | None:
         """The teacher at this point of training, if there is one; starts the next generation when it is due.
 
         Which generation it is belongs to the saved state, and the new weights come from torch's generator, whose
@@ -152,19 +145,6 @@ class RFS(Method):
             self.generation.fill_(due)
         # `train()` reaches the teacher as well, whose answers must not depend on the batch.
         return self.teacher.eval() if due > 0 else None
-
-
-class _Network(nn.Module):
-    """Embedding and classifier of all training classes."""
-
-    def __init__(self, setting: Setting, channels: int) -> None:
-        super().__init__()
-        self.embedding = Embedding(setting.image_shape, channels)
-        self.classes = nn.Linear(self.embedding.features, setting.training_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, training classes) of images (B, C, H, W), in training normalised all together."""
-        return self.classes(self.embedding(images.unsqueeze(0)).squeeze(0))
 
 
 def distillation(logits: Tensor, teacher: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ from benchmark.commands.common import JsonOption, console, require
 
 RunArgument = Annotated[Path, typer.Argument(help="A cell's run directory, such as runs/quickstart/ht-all-8ch-seed0-…")]
 SupportOption = Annotated[Path, typer.Option(help="Folder with a folder of pictures per class")]
+UnlabelledOption = Annotated[
+    Path | None, typer.Option(help="Folder of pictures of unknown class, for a run with episodes.unlabelled")
+]
 InvertOption = Annotated[
     Literal["auto", "yes", "no"],
     typer.Option(help="Swap bright and dark; auto: pictures of dark ink on light paper, if the run knows bright ink"),
@@ -48,6 +51,7 @@ def generate(
     run: RunArgument,
     support: SupportOption,
     out: Annotated[Path, typer.Option(help="File to write: .onnx or .safetensors")],
+    unlabelled: UnlabelledOption = None,
     invert: InvertOption = "auto",
 ) -> None:
     """Write one small network that tells your own classes apart, to run without htbench."""
@@ -59,7 +63,7 @@ def generate(
     require(out.suffix[1:], "generate", "export")
     out.parent.mkdir(parents=True, exist_ok=True)
     trained = load_run(run)
-    pictures = read_support(trained, support, invert)
+    pictures = read_support(trained, support, invert, unlabelled)
     network = specialise(trained, pictures)
     write(network, out)
     _say(pictures.note)
@@ -77,6 +81,7 @@ def predict(
     run: RunArgument,
     support: SupportOption,
     query: Annotated[Path, typer.Option(help="Folder with the pictures to classify")],
+    unlabelled: UnlabelledOption = None,
     invert: InvertOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -84,7 +89,7 @@ def predict(
     from benchmark import predict as prediction
     from benchmark.trained import load_run
 
-    answer = prediction.predict(load_run(run), support, query, invert)
+    answer = prediction.predict(load_run(run), support, query, invert, unlabelled)
     if as_json:
         rows: list[dict[str, Any]] = [
             {"file": str(p.file), "label": p.label, "probability": p.probability, "probabilities": p.probabilities}

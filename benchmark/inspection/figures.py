@@ -1,6 +1,6 @@
 """Pictures of attention and of generated weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ Image = NDArray[np.float32]
 
 
 def draw_attention(
-    attention: Mapping[str, Mapping[str, Tensor]], episode: Episode, index: int, tokens: str, folder: Path
+    attention: Mapping[str, Mapping[str, Tensor]], episode: Episode, of: str, tokens: str, folder: Path
 ) -> None:
     """One row of panels per generated layer, one column per attention of its transformer: weight tokens against support
     images, which are shown below; mean over heads.
@@ -28,7 +28,7 @@ def draw_attention(
     Args:
         attention: as `attention_to_support` returns it, for one task.
         episode: that task.
-        index: its number.
+        of: what it is called, as in "test episode 3".
         tokens: what a convolution's weight tokens are.
         folder: where to write.
     """
@@ -63,19 +63,19 @@ def draw_attention(
                 axes.set_xticks([side * (i + 0.5) - 0.5 for i in range(support)], labels)
             axes.set_xlabel("support images by label")
         figure.colorbar(shown, ax=grid[:-1].ravel().tolist(), label="attention", aspect=40, pad=0.01)
-        figure.suptitle(f"What the weight tokens attend to (mean over heads), test episode {index}", fontsize=9)
+        figure.suptitle(f"What the weight tokens attend to (mean over heads), {of}", fontsize=9)
         style.save(figure, folder, "attention")
 
 
-def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, first: int, folder: Path) -> None:
-    """Generated kernels and linear weights, one column per episode, below the first image of each class.
+def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, titles: Sequence[str], folder: Path) -> None:
+    """Generated kernels and linear weights, one column per task, below the first image of each class.
 
     A kernel is drawn as a table of 3x3 tiles, inputs down and outputs across. A row of panels has one colour scale.
 
     Args:
         weights: the generated tensors of T tasks by name; only "kernel" and "weight" are drawn.
         episodes: the T tasks.
-        first: number of the first.
+        titles: of the T columns.
         folder: where to write.
     """
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, first: int, f
             labels = episodes.support_labels[task].tolist()
             firsts = [labels.index(label) for label in range(episodes.ways)]
             _show_image(axes, _side_by_side(episodes.support_images[task, firsts]))
-            axes.set_title(f"test episode {first + task}")
+            axes.set_title(titles[task])
         for (name, row), panels in zip(images.items(), grid[1:], strict=True):
             largest = max(float(np.nanmax(np.abs(one))) for one in row)
             for axes, one in zip(panels, row, strict=True):
@@ -106,6 +106,10 @@ def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, first: int, f
                 _bare(axes)
             panels[0].set_ylabel(name)
             figure.colorbar(shown, ax=panels.tolist(), aspect=20, pad=0.01)
+        kernels = [name for name in images if name.endswith("kernel")]
+        legend = ["a kernel: a tile per output (across) and input (down)"] if kernels else []
+        legend += ["linear weights: features across, classes down"] if len(images) > len(kernels) else []
+        figure.supxlabel("; ".join(legend), fontsize=8)
         style.save(figure, folder, "weights")
 
 

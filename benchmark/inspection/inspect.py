@@ -1,16 +1,21 @@
 """What a trained HyperTransformer does with a test episode, in numbers and pictures."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmark import data
+from benchmark.data.dataset import ClassImages
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
-from benchmark.sampling import draw, gather, sample, stream
+from benchmark.sampling import draw, sample, stream
 from benchmark.trained import TrainedRun
+from methods.continual import TaskSequence
+from methods.episode import Episode
+from methods.hypertransformer.continual import ContinualHyperTransformer, MergedHyperTransformer
 from methods.hypertransformer.inspection import attention_to_support, variation_share
 from methods.hypertransformer.model import HyperTransformer
 
@@ -53,22 +58,23 @@ class Inspection:
 def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     """Look at test episode number `index` and draw figures into `out`.
 
+    Of a task sequence, the weights are drawn as written after each of its steps.
+
     Raises:
         UserError: the run is of another method, has no such test episode, or its dataset is not here.
     """
     method, config = run.method, run.config
-    if not isinstance(method, HyperTransformer):
+    if not isinstance(method, HyperTransformer | ContinualHyperTransformer | MergedHyperTransformer):
         raise UserError(
             f"{run.folder} is a run of {config.method}, which generates no weights;"
-            " inspect runs of ht, ht-logits or ht-all"
+            " inspect runs of ht, ht-logits, ht-all, ht-continual or ht-merged"
         )
     if index >= config.test.episodes:
         raise UserError(f"--episode {index}: the run has the test episodes 0 to {config.test.episodes - 1}")
     images, shape = data.load(config.dataset).splits["test"], config.test_episodes
     test = stream("test", config.test.seed)
-    drawn = draw(images, shape, test, torch.tensor([index]))
-    episode = gather(images, shape, drawn)
-    several = sample(images, shape, test, index, SIDE_BY_SIDE)
+    drawn = draw(images, shape.whole, test, torch.tensor([index]))
+    episode = sample(images, shape, test, index, 1)
     shares = [method.generated_weights(sample(images, shape, test, i, 16)) for i in range(0, VARIATION_EPISODES, 16)]
     variation = {name: float(variation_share(torch.cat([one[name] for one in shares]))) for name in shares[0]}
     attention = attention_to_support(method, episode)
@@ -77,16 +83,55 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
         for layer, found in attention.items()
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    spatial = method.config.allocation == "spatial"
-    draw_attention(attention, episode, index, "kernel positions" if spatial else "filters", out)
-    draw_weights(method.generated_weights(several), several, index, out)
+    read = next(weights.shape[-1] for found in attention.values() for weights in found.values())
+    sequence = TaskSequence.of(episode)
+    labels = sequence.labels_within_tasks(episode.support_labels)
+    last = replace(episode, support_images=episode.support_images[:, -read:], support_labels=labels[:, -read:])
+    spatial, called = method.config.allocation == "spatial", f"test episode {index}"
+    if sequence.steps > 1:
+        called += f", step {sequence.steps} of {sequence.steps}"
+    draw_attention(attention, _visible(last, images), called, "kernel positions" if spatial else "filters", out)
+    if isinstance(method, HyperTransformer) or sequence.steps == 1:
+        shown = sample(images, shape, test, index, SIDE_BY_SIDE)
+        written, titles = method.generated_weights(shown), [f"test episode {index + i}" for i in range(SIDE_BY_SIDE)]
+    else:
+        shown, written = _steps(method, sequence)
+        titles = [f"test episode {index}, step {step}" for step in range(1, sequence.steps + 1)]
+    draw_weights(written, _visible(shown, images), titles, out)
     draw_variation(variation, VARIATION_EPISODES, out)
     return Inspection(
         episode=index,
-        class_names=tuple(images.names[int(c) % len(images.names)] for c in drawn.classes[0, : shape.ways]),
+        class_names=tuple(images.names[int(c) % len(images.names)] for c in drawn.classes[0, : episode.ways]),
         accuracy=float((method(episode).argmax(-1) == episode.query_labels).float().mean()),
         variation_share=variation,
         support_attention=to_support,
         folder=out,
         figures=("attention", "weights", "variation"),
     )
+
+
+def _steps(
+    method: ContinualHyperTransformer | MergedHyperTransformer, sequence: TaskSequence
+) -> tuple[Episode, dict[str, Tensor]]:
+    """The steps of one sequence as so many tasks, and what is written after each."""
+    seen = [sequence.first(step) for step in range(1, sequence.steps + 1)]
+    weights = [method.generated_weights(part) for part in seen]
+    images, labels = (torch.cat(parts) for parts in zip(*sequence.arrivals(), strict=True))
+    queries, unasked = sequence.query_images[:, :0], sequence.query_labels[:, :0]
+    several = (len(seen), *[-1] * 4)
+    steps = Episode(
+        images,
+        sequence.labels_within_tasks(labels),
+        queries.expand(several),
+        unasked.expand(len(seen), -1),
+        sequence.task_ways,
+    )
+    return steps, {name: torch.cat([one[name] for one in weights]) for name in weights[0]}
+
+
+def _visible(episode: Episode, images: ClassImages) -> Episode:
+    """The episode with support images in [0, 1] as they look."""
+    if images.normalization is None:
+        return episode
+    shown = images.normalization.inverse(episode.support_images).clamp(0, 1)
+    return replace(episode, support_images=shown)

@@ -6,6 +6,7 @@ and no published number could be checked against: where the previous weights ent
 network ends in its flattened convolutions, and that prototypes are frozen.
 """
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -13,15 +14,16 @@ from typing import Literal
 from torch import Tensor
 
 from methods.continual import ContinualMethod, Prototypes, TaskSequence
+from methods.episode import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.convolutions import ConvolutionWriter
+from methods.hypertransformer.convolutions import Convolutions, ConvolutionWriter
 from methods.hypertransformer.layers import ConvLayer
-from methods.networks import ConvWeights, flatten, trunk
+from methods.networks import ConvWeights, features, trunk
 from methods.protonet import squared_distances
 from methods.registry import register
 
 _LOGITS_OPTIONS = ("logits_features", "nonlinear_logits_features", "logits_dropout")
-_LOSS_OPTIONS = ("label_smoothing", "weight_penalty", "variation_penalty", "warmup", "class_loss")
+_LOSS_OPTIONS = ("label_smoothing", "weight_penalty", "variation_penalty", "class_loss", "pretrain", "warmup")
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,22 @@ class ContinualConfig(HyperTransformerConfig):
 
 
 class _EmbeddingWriter(ContinualMethod, ConvolutionWriter):
-    """Transformers write the four convolutions of an embedding; classes are prototypes in it."""
+    """Transformers write the convolutions of an embedding; classes are prototypes in it."""
 
     Config = ContinualConfig
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels, biases (if any) and one prototype per class."""
         return self.convolution_parameters() + ways * self.flat
+
+    @abstractmethod
+    def networks(self, sequence: TaskSequence) -> Iterator[Convolutions]:
+        """What is written after each step."""
+
+    def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
+        """What the transformers write after the last step, each (T, ...), as in "conv1.kernel"."""
+        *_, last = self.networks(TaskSequence.of(episode))
+        return {f"{layer}.{name}": tensor for layer, parts in last.parts.items() for name, tensor in parts.items()}
 
     def embed(self, images: Tensor, blocks: Sequence[ConvWeights], sets: int) -> Tensor:
         """Embeddings (T, B, D) of images (T, B, C, H, W), which consist of so many sets of queries.
@@ -77,8 +88,8 @@ class _EmbeddingWriter(ContinualMethod, ConvolutionWriter):
         if self.config.query_statistics == "batch" and sets > 1:  # one network for each set
             images = images.unflatten(1, (sets, -1)).flatten(0, 1)
             blocks = [_repeated(block, sets) for block in blocks]
-        behind = trunk(images, blocks, self.config.negative_slope)[-1]
-        return flatten(behind, len(images)).reshape(tasks, -1, self.flat)
+        behind = trunk(images, blocks, self.config.architecture)[-1]
+        return features(behind, len(images), self.config.architecture).reshape(tasks, -1, self.flat)
 
 
 @register("ht-continual", "HyperTransformer on task sequences: it is fed the weights it wrote for the task before")
@@ -96,16 +107,23 @@ class ContinualHyperTransformer(_EmbeddingWriter):
 
     def answers(self, sequence: TaskSequence, asked: Collection[int]) -> Iterator[Tensor]:
         """See `ContinualMethod`. The queries of all tasks seen are embedded in one pass."""
-        previous, known = None, None
-        for step, (images, labels) in enumerate(sequence.arrivals(), start=1):
+        known = None
+        steps = zip(sequence.arrivals(), self.networks(sequence), strict=True)
+        for step, ((_, labels), written) in enumerate(steps, start=1):
             seen = sequence.first(step)
-            written = self.write(images, seen.labels_within_tasks(labels), previous)
-            support = flatten(written.support, sequence.tasks)
+            support = features(written.support, sequence.tasks, self.config.architecture)
             known = (known or Prototypes.none(support)).updated(support, labels, seen.ways)
-            previous = written.parts
             if step in asked:
                 query = self.embed(seen.query_images, written.blocks, seen.tasks_in_sequence)
                 yield seen.compete(-squared_distances(query, known.means))
+
+    def networks(self, sequence: TaskSequence) -> Iterator[Convolutions]:
+        """Each from its own task's support set and what was written before."""
+        previous = None
+        for images, labels in sequence.arrivals():
+            written = self.write(images, sequence.labels_within_tasks(labels), previous)
+            previous = written.parts
+            yield written
 
     def carried(self, seen: TaskSequence) -> int:
         """The written weights, the support set's statistics if queries are normalised with them, and prototypes."""
@@ -127,11 +145,18 @@ class MergedHyperTransformer(_EmbeddingWriter):
         """See `ContinualMethod`."""
         for step in asked:
             seen = sequence.first(step)
-            written = self.write(seen.support_images, seen.labels_within_tasks(seen.support_labels))
-            support = flatten(written.support, sequence.tasks)
+            written = self._network(seen)
+            support = features(written.support, sequence.tasks, self.config.architecture)
             known = Prototypes.none(support).updated(support, seen.support_labels, seen.ways)
             query = self.embed(seen.query_images, written.blocks, seen.tasks_in_sequence)
             yield seen.compete(-squared_distances(query, known.means))
+
+    def networks(self, sequence: TaskSequence) -> Iterator[Convolutions]:
+        """Each from all support sets so far."""
+        return (self._network(sequence.first(step)) for step in range(1, sequence.steps + 1))
+
+    def _network(self, seen: TaskSequence) -> Convolutions:
+        return self.write(seen.support_images, seen.labels_within_tasks(seen.support_labels))
 
     def carried(self, seen: TaskSequence) -> int:
         """All support images; the rest follows from them."""

@@ -1,4 +1,4 @@
-"""Writing the four convolutions of T networks: what HyperTransformer and its continual version share."""
+"""Writing the convolutions of T networks: what HyperTransformer and its continual version share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import SharedFeatures
 from methods.hypertransformer.layers import ConvLayer, Parts
 from methods.method import Method, Setting
-from methods.networks import BLOCKS, KERNEL_SIZE, ConvWeights, feature_count, group_tasks, sides
+from methods.networks import ConvWeights, feature_count, group_tasks, sides
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Convolutions:
 
     Attributes:
         blocks: the convolutions to push queries through.
-        parts: what the transformers wrote, by layer ("conv1" to "conv4"); nothing for a trained layer.
+        parts: what the transformers wrote, by layer ("conv1", "conv2", ...); nothing for a trained layer.
         support: (S, T*C, H, W), the support images' activations behind the last block, grouped.
         shared: (T, S, F), their features shared by all layers, if any.
         dropped: (T, S), True for support images hidden from the transformers, if any.
@@ -42,10 +42,17 @@ class ConvolutionWriter(Method):
     def __init__(self, config: HyperTransformerConfig, setting: Setting) -> None:
         super().__init__()
         self.config = config
-        self.inputs = inputs = [setting.image_shape[0]] + [config.channels] * (BLOCKS - 1)
-        self.smaller_sides = [min(side) for side in sides(setting.image_shape)]
-        self.flat = feature_count(setting.image_shape, config.channels)
+        network = config.architecture
+        self.inputs = inputs = [setting.image_shape[0]] + [config.channels] * (network.blocks - 1)
+        self.smaller_sides = [min(side) for side in sides(setting.image_shape, network)]
+        self.flat = feature_count(setting.image_shape, config.channels, network)
         self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
+        least = 2 ** (config.shared_layers + 1) - 1
+        if config.shared_padding == "valid" and min(setting.image_shape[1:]) < least:
+            raise ValueError(
+                f"shared_padding 'valid' leaves nothing of these images: {config.shared_layers} shared_layers then need"
+                f" {least}x{least} pixels; use 'same', or fewer shared_layers"
+            )
         self.convolutions = nn.ModuleList(
             ConvLayer(inputs[block], self.smaller_sides[block], setting.ways, generated, config)
             for block, generated in enumerate(config.generated_blocks)
@@ -66,9 +73,30 @@ class ConvolutionWriter(Method):
             blocks.append(weights)
         return Convolutions(blocks, parts, x, shared, dropped)
 
+    def restore_shared(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from the shared extractor in the `state_dict` of another such method; it goes on learning.
+
+        The original's `restore_shared_features_from`, which also restores the classifier among all training classes.
+
+        Raises:
+            ValueError: there or here is none, or it has another shape.
+        """
+        own = {} if self.shared is None else self.shared.state_dict(prefix="shared.")
+        theirs = {name: tensor for name, tensor in weights.items() if name.startswith("shared.")}
+        for name in [*own, *theirs]:
+            there, here = (tuple(found[name].shape) if name in found else "absent" for found in (theirs, own))
+            if there != here:
+                raise ValueError(
+                    f"the shared extractor there has another shape: {name} is {there}, and here {here};"
+                    " use the same shared_layers, shared_features and shared_normalization, and as many colours"
+                )
+        if self.shared is None:
+            raise ValueError("there is no shared extractor, neither there nor here: shared_layers is 0")
+        self.load_state_dict(theirs, strict=False)
+
     def convolution_parameters(self) -> int:
         """Kernels and biases (if any) of one task's convolutions."""
-        kernels = KERNEL_SIZE**2 * sum(self.inputs) * self.config.channels
+        kernels = self.config.kernel_size**2 * sum(self.inputs) * self.config.channels
         return kernels + self.config.generate_bias * sum(self.config.generated_blocks) * self.config.channels
 
     def _dropped(self, labels: Tensor) -> Tensor | None:

@@ -61,7 +61,7 @@ class SharedFeatures(nn.Module):
 
 
 class LocalFeatures(nn.Module):
-    """Features of the activations in front of one generated layer: `layers` 3x3 convolutions without padding, stride 2
+    """Features of the activations in front of one generated layer: `layers` convolutions without padding, stride 2
     except in the last, ReLU between; the pixel means of each one's output (before or after its ReLU), concatenated.
 
     The kernel shrinks to the size of a smaller image, with stride 1; a convolution whose input has become smaller
@@ -69,14 +69,21 @@ class LocalFeatures(nn.Module):
     """
 
     def __init__(
-        self, channels: int, features: int, side: int, layers: int, dropout: float, nonlinear: bool = False
+        self,
+        channels: int,
+        features: int,
+        side: int,
+        layers: int,
+        dropout: float,
+        nonlinear: bool = False,
+        kernel_size: int = KERNEL_SIZE,
     ) -> None:
         super().__init__()
         self.layers = layers
         self.nonlinear = nonlinear
         self.convolutions = nn.ModuleList()
-        self.size = size = min(KERNEL_SIZE, side)
-        step = 2 if side >= KERNEL_SIZE else 1
+        self.size = size = min(kernel_size, side)
+        step = 2 if side >= kernel_size else 1
         for layer in range(layers if features else 0):
             if side < size:
                 break

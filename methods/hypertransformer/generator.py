@@ -7,7 +7,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import LocalFeatures
 from methods.hypertransformer.tokens import Tokens
 from methods.hypertransformer.transformer import WeightTransformer
-from methods.networks import KERNEL_SIZE, flatten
+from methods.networks import flatten
 
 LOCAL_LAYERS = 2
 """Convolutions of the local extractor in front of a convolution; the last, linear layer's has one."""
@@ -77,18 +77,18 @@ class LayerGenerator(nn.Module):
 def convolution_generator(inputs: int, side: int, ways: int, config: HyperTransformerConfig) -> LayerGenerator:
     """The generator of a convolution with `inputs` input channels on images of `side` pixels."""
     outputs = config.channels
-    area = KERNEL_SIZE**2
+    area = config.kernel_size**2
     if config.allocation == "output":
         weight_tokens, block = outputs, inputs * area + config.generate_bias + 2 * config.generate_normalization
     else:
         weight_tokens, block = area, inputs * outputs
     features = max(inputs, outputs) if config.local_features is None else config.local_features
-    local = LocalFeatures(inputs, features, side, LOCAL_LAYERS, config.local_dropout)
+    local = LocalFeatures(inputs, features, side, LOCAL_LAYERS, config.local_dropout, kernel_size=config.kernel_size)
     return LayerGenerator(local, 0, weight_tokens, block, ways, config)
 
 
 def linear_generator(inputs: int, side: int, flat: int, ways: int, config: HyperTransformerConfig) -> LayerGenerator:
-    """The generator of the last layer, on `inputs` channels of `side` pixels, `flat` numbers in all."""
+    """The generator of the last layer, with `flat` inputs, from activations of `inputs` channels of `side` pixels."""
     features = inputs if config.local_features is None else config.local_features
     layers = 0 if config.logits_features == "passthrough" else 1
     local = LocalFeatures(inputs, features, side, layers, config.local_dropout, config.nonlinear_logits_features)
@@ -103,9 +103,9 @@ def conv_weights(blocks: Tensor, config: HyperTransformerConfig) -> dict[str, Te
     they are generated. "spatial": block (i, j) is kernel position (i, j) as (input channel, output channel).
 
     Returns:
-        "kernel" (T, Cout, Cin, 3, 3) and, if generated, "bias", "scale" and "offset" (T, Cout).
+        "kernel" (T, Cout, Cin, k, k) and, if generated, "bias", "scale" and "offset" (T, Cout).
     """
-    k = KERNEL_SIZE
+    k = config.kernel_size
     if config.allocation == "spatial":
         kernel = blocks.unflatten(2, (-1, config.channels)).unflatten(1, (k, k)).permute(0, 4, 3, 1, 2)
         return {"kernel": kernel}

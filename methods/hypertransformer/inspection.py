@@ -6,17 +6,15 @@ Nothing here runs while training, except `variation_share` at validation.
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from methods.episode import Episode
-from methods.hypertransformer.layers import ConvLayer
+from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.layers import ConvLayer, LinearLayer
 from methods.hypertransformer.transformer import Attention
-
-if TYPE_CHECKING:
-    from methods.hypertransformer.model import HyperTransformer
 
 
 def variation_share(weights: Tensor) -> Tensor:
@@ -33,31 +31,44 @@ def variation_share(weights: Tensor) -> Tensor:
     return torch.where(total > 0, between_tasks / total, torch.zeros_like(total))
 
 
-def attention_to_support(model: "HyperTransformer", episode: Episode) -> dict[str, dict[str, Tensor]]:
+class WeightsGenerator(Protocol):
+    """A HyperTransformer, continual or not."""
+
+    config: HyperTransformerConfig
+    convolutions: nn.ModuleList
+
+    def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
+        """What it writes for each task, each (T, ...)."""
+
+
+def attention_to_support(model: WeightsGenerator, episode: Episode) -> dict[str, dict[str, Tensor]]:
     """How much the weight tokens of each generated layer attend to each support image.
+
+    Of a task sequence, in the last step, and to the support images that are read then.
 
     Returns:
         By generated layer ("conv1" to "conv4", "linear"), then by attention ("encoder 1", "decoder 2 memory"):
         (T, heads, weight tokens, S). Over S softmax weights sum to at most one: the rest goes to other weight tokens.
     """
-    generators = {"linear": model.linear.generator}
+    last = getattr(model, "linear", None)
+    generators = {"linear": last.generator} if isinstance(last, LinearLayer) else {}
     for number, layer in enumerate(model.convolutions, start=1):
         if isinstance(layer, ConvLayer) and layer.generator is not None:
             generators[f"conv{number}"] = layer.generator
     with ExitStack() as stack:
         recorded = {n: stack.enter_context(recorded_attention(g.transformer)) for n, g in generators.items()}
-        model.solver(episode)
-    samples = episode.support_labels.shape[1]
+        model.generated_weights(episode)
+    separate = model.config.generator == "separate"
     found: dict[str, dict[str, Tensor]] = {}
     for place, generator in sorted(generators.items()):
         tokens = len(generator.tokens.weights)
         found[place] = {}
         for attention, weights in recorded[place].items():
             stage, depth, kind = attention.split(".")
-            if model.config.generator == "separate" and kind != "memory_attention":
+            if separate and kind != "memory_attention":
                 continue  # samples among themselves, or weights among themselves
             words = [stage, str(int(depth) + 1), *(["memory"] if kind == "memory_attention" else [])]
-            found[place][" ".join(words)] = weights[:, :, :tokens, -samples:]
+            found[place][" ".join(words)] = weights[:, :, :tokens, 0 if separate else tokens :]
     return found
 
 

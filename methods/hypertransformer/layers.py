@@ -13,14 +13,15 @@ from methods.hypertransformer.generator import (
     linear_generator,
     linear_weights,
 )
-from methods.networks import KERNEL_SIZE, ConvWeights, LinearWeights, activate, normalise, statistics
+from methods.networks import ConvWeights, LinearWeights, activate, normalise
+from methods.normalisation import statistics
 
 Parts = dict[str, Tensor]
 """What the transformers wrote, by name, each (T, ...), before trained weights are added."""
 
 
 class ConvLayer(nn.Module):
-    """One block of Conv4.
+    """One convolution with its normalisation.
 
     Normalisation scales and offsets are trained, and shared by all tasks, unless the config has them generated. In a
     generated layer with `residual_weights`, each generated tensor has a trained one added to it.
@@ -34,7 +35,8 @@ class ConvLayer(nn.Module):
         self.generator = convolution_generator(inputs, side, ways, config) if generated else None
         self.kernel: nn.Parameter | None = None
         if not generated or residual:
-            self.kernel = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs, KERNEL_SIZE, KERNEL_SIZE)))
+            kernel = torch.empty(outputs, inputs, config.kernel_size, config.kernel_size)
+            self.kernel = nn.Parameter(nn.init.xavier_uniform_(kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if residual and config.generate_bias else None
         self.norm: Norm | None = None
         self.query_norm: Norm | None = None
@@ -63,7 +65,7 @@ class ConvLayer(nn.Module):
             parts = conv_weights(self.generator(x, labels, shared, dropped, start), self.config)
         support = self._weights(parts, labels.shape[0], self.norm)
         query = support if self.query_norm is None else self._weights(parts, labels.shape[0], self.query_norm)
-        x = activate(x, support, self.config.negative_slope)
+        x = activate(x, support, self.config.architecture)
         if self.config.query_statistics == "batch":
             return normalise(x, support.scale, support.offset), query, parts
         known = statistics(x) if self.config.query_statistics == "support" else self.config.query_statistics

@@ -12,23 +12,17 @@ from methods.hypertransformer.convolutions import ConvolutionWriter
 from methods.hypertransformer.inspection import variation_share
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
-from methods.networks import (
-    BLOCKS,
-    Conv4Weights,
-    flatten,
-    linear,
-    trunk,
-)
+from methods.networks import NetworkWeights, features, flatten, group_tasks, linear, trunk
 from methods.registry import register
 
 
 @dataclass(frozen=True)
 class _Solution:
     """What one pass over the support sets gives: the networks to classify queries with, the generated parts of their
-    layers ("conv1" to "conv4", "linear"), and the support images' shared features (T, S, F).
+    layers ("conv1", ..., "linear"), and the support images' shared features (T, S, F).
     """
 
-    weights: Conv4Weights
+    weights: NetworkWeights
     parts: dict[str, Parts]
     shared: Tensor | None
 
@@ -37,7 +31,7 @@ class _Solution:
 @register("ht-logits", "HyperTransformer that writes the last layer only", generated_layers="logits")
 @register("ht-all", "HyperTransformer that writes all layers", generated_layers="all")
 class HyperTransformer(ConvolutionWriter):
-    """Writes a Conv4 for each task, layer by layer, from its support set, and classifies the queries with it.
+    """Writes a small network for each task, layer by layer, from its support set, and classifies the queries with it.
 
     For each generated layer a transformer reads one token per support image (features of the image's activations in
     front of that layer, features of the image itself, an embedding of its label) and one per block of weights, and
@@ -56,23 +50,25 @@ class HyperTransformer(ConvolutionWriter):
 
     def __init__(self, config: HyperTransformerConfig, setting: Setting) -> None:
         super().__init__(config, setting)
-        channels, ways = config.channels, setting.ways
+        channels, ways, heads = config.channels, setting.ways, config.architecture.blocks - 1
         self.linear = LinearLayer(channels, self.smaller_sides[-1], self.flat, ways, config)
         self.logits_dropout = nn.Dropout(config.logits_dropout)
-        self.warmup_heads = nn.ModuleList(nn.Linear(channels, ways) for _ in range(BLOCKS - 1 if config.warmup else 0))
-        self.class_head = nn.Linear(config.shared_features, setting.training_classes) if config.class_loss else None
+        self.warmup_heads = nn.ModuleList(nn.Linear(channels, ways) for _ in range(heads if config.warmup else 0))
+        self.class_head: nn.Linear | None = None
+        if config.class_loss or config.pretrain:
+            self.class_head = nn.Linear(config.shared_features, setting.training_classes)
 
     def forward(self, episode: Episode) -> Tensor:
         """Logits (T, Q, N)."""
         return self.classify(self.solver(episode), episode.query_images)
 
-    def solver(self, episode: Episode) -> Conv4Weights:
+    def solver(self, episode: Episode) -> NetworkWeights:
         """The networks that classify the queries of each task, from its support set alone."""
         return self._solve(episode).weights
 
-    def classify(self, weights: Conv4Weights, images: Tensor) -> Tensor:
+    def classify(self, weights: NetworkWeights, images: Tensor) -> Tensor:
         """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]."""
-        return self._logits(trunk(images, weights.blocks, weights.negative_slope)[-1], weights)
+        return self._logits(trunk(images, weights.blocks, weights.architecture)[-1], weights)
 
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
         """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
@@ -95,8 +91,11 @@ class HyperTransformer(ConvolutionWriter):
     def loss(self, episode: Episode, progress: float) -> Loss:
         """Cross-entropy of the queries, warm-up and auxiliary losses, penalties: those that the config asks for."""
         config = self.config
+        if progress < config.pretrain:
+            return self._pretraining_loss(episode)
+        progress = (progress - config.pretrain) / (1 - config.pretrain)
         solution = self._solve(episode)
-        activations = trunk(episode.query_images, solution.weights.blocks, config.negative_slope)
+        activations = trunk(episode.query_images, solution.weights.blocks, config.architecture)
         logits = self._logits(activations[-1], solution.weights)
         cross_entropy = self._cross_entropy(logits, episode.query_labels)
         accuracy = (logits.detach().argmax(-1) == episode.query_labels).float().mean()
@@ -114,12 +113,12 @@ class HyperTransformer(ConvolutionWriter):
         labels = episode.support_labels
         written = self.write(episode.support_images, labels)
         last, parts = self.linear(written.support, labels, written.shared, written.dropped)
-        weights = Conv4Weights(written.blocks, last, self.config.negative_slope)
+        weights = NetworkWeights(written.blocks, last, self.config.architecture)
         return _Solution(weights, {**written.parts, "linear": parts}, written.shared)
 
-    def _logits(self, activations: Tensor, weights: Conv4Weights) -> Tensor:
-        features = flatten(activations, weights.linear.weight.shape[0])
-        return linear(self.logits_dropout(features), weights.linear)
+    def _logits(self, activations: Tensor, weights: NetworkWeights) -> Tensor:
+        seen = features(activations, weights.linear.weight.shape[0], weights.architecture)
+        return linear(self.logits_dropout(seen), weights.linear)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean over those that have a label."""
@@ -131,13 +130,13 @@ class HyperTransformer(ConvolutionWriter):
         )
 
     def _warmup_loss(self, activations: list[Tensor], main: Tensor, episode: Episode, done: float) -> Tensor:
-        """The stage's mixture of the losses of the classifiers on blocks 1 to 3 and of the network itself."""
-        *weights, main_weight = warmup_weights(done)
+        """The stage's mixture of the losses of the classifiers on the first blocks and of the network itself."""
+        *weights, main_weight = warmup_weights(done, len(self.warmup_heads))
         terms = [main_weight * main] if main_weight > 0 else []
         for weight, head, x in zip(weights, self.warmup_heads, activations, strict=False):
             if weight > 0:
-                features = flatten(F.avg_pool2d(x, list(x.shape[2:])), episode.tasks)
-                terms.append(weight * self._cross_entropy(head(features), episode.query_labels))
+                means = flatten(F.avg_pool2d(x, list(x.shape[2:])), episode.tasks)
+                terms.append(weight * self._cross_entropy(head(means), episode.query_labels))
         return torch.stack(terms).sum()
 
     def _extra_losses(self, episode: Episode, solution: _Solution) -> list[tuple[str, float, Tensor]]:
@@ -152,22 +151,31 @@ class HyperTransformer(ConvolutionWriter):
             layers = zip(self.convolutions, solution.parts.values(), strict=False)
             variations = [layer.variation(parts) for layer, parts in layers if isinstance(layer, ConvLayer) and parts]
             extra.append(("variation_penalty", config.variation_penalty, torch.stack(variations).sum()))
-        if self.class_head is not None:
-            if episode.classes is None:
-                raise ValueError("class_loss needs episodes with Episode.classes, as training episodes have")
-            labels = episode.support_labels
-            classes = episode.classes.gather(1, labels.clamp(min=0)).where(labels != UNLABELLED, UNLABELLED)
-            extra.append(
-                ("class_loss", config.class_loss, self._cross_entropy(self.class_head(solution.shared), classes))
-            )
+        if config.class_loss > 0:
+            assert solution.shared is not None
+            extra.append(("class_loss", config.class_loss, self._class_loss(solution.shared, episode)))
         return extra
 
+    def _pretraining_loss(self, episode: Episode) -> Loss:
+        """That of the shared extractor and its classifier alone."""
+        assert self.shared is not None
+        loss = self._class_loss(self.shared(group_tasks(episode.support_images), episode.tasks), episode)
+        return Loss(loss, {"class_loss": loss.detach()})
 
-def warmup_weights(done: float) -> tuple[float, ...]:
-    """Weights of the losses on blocks 1, 2 and 3 and of the main loss after the fraction `done` of the warm-up.
+    def _class_loss(self, shared: Tensor, episode: Episode) -> Tensor:
+        """Cross-entropy of the support images among all training classes, by their shared features (T, S, F)."""
+        if episode.classes is None:
+            raise ValueError("class_loss and pretrain need episodes with Episode.classes, as training episodes have")
+        assert self.class_head is not None
+        labels = episode.support_labels
+        classes = episode.classes.gather(1, labels.clamp(min=0)).where(labels != UNLABELLED, UNLABELLED)
+        return self._cross_entropy(self.class_head(shared), classes)
 
-    Each stage is a third of it: (1, 0, 0, 0) at 0, (0, 1, 0, 0) at 1/3, (0, 0, 1, 0) at 2/3, (0, 0, 0, 1) at 1, linear
-    in between.
+
+def warmup_weights(done: float, stages: int = 3) -> tuple[float, ...]:
+    """Weights of the losses on the first blocks and of the main loss after the fraction `done` of the warm-up.
+
+    There is a stage for each of those blocks. With three, (1, 0, 0, 0) at 0, (0, 1, 0, 0) at 1/3, (0, 0, 1, 0) at 2/3,
+    (0, 0, 0, 1) at 1, linear in between.
     """
-    stages = BLOCKS - 1
-    return tuple(max(0.0, 1 - abs(stages * done - stage)) for stage in range(BLOCKS))
+    return tuple(max(0.0, 1 - abs(stages * done - stage)) for stage in range(stages + 1))

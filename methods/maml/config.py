@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from methods.search import Range, searched
+
 
 @dataclass(frozen=True)
 class MAMLConfig:
@@ -38,9 +40,9 @@ class MAMLConfig:
     activation: Literal["relu", "leaky_relu"] = "relu"
     query_statistics: Literal["batch", "support"] = "batch"
 
-    inner_steps: int = 5
+    inner_steps: int = searched(5, Range(1, 5))
     test_inner_steps: int | None = None
-    inner_learning_rate: float = 0.1
+    inner_learning_rate: float = searched(0.1, Range(0.01, 1.0, log=True))
     adapt: Literal["all", "head"] = "all"
     second_order: bool = True
 

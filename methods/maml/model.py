@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
-from methods.maml.derivatives import affine, convolve, statistics
+from methods.maml.derivatives import convolve
 from methods.method import Loss, Method, Setting
 from methods.networks import (
     BLOCKS,
@@ -20,6 +20,7 @@ from methods.networks import (
     group_tasks,
     linear,
 )
+from methods.normalisation import affine, statistics
 from methods.registry import register
 
 Weights = list[Tensor]
@@ -55,7 +56,8 @@ class MAML(Method):
         self.config = config
         channels, ways = config.channels, setting.ways
         inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
-        rows = config.inner_steps if config.per_step_normalization else 1
+        steps = config.inner_steps * setting.tasks  # one after the other, for learners of task sequences
+        rows = steps if config.per_step_normalization else 1
         self.kernels = nn.ParameterList(torch.empty(channels, width, KERNEL_SIZE, KERNEL_SIZE) for width in inputs)
         self.scales = nn.ParameterList(torch.ones(rows, channels) for _ in inputs)
         self.offsets = nn.ParameterList(torch.zeros(rows, channels) for _ in inputs)
@@ -64,7 +66,7 @@ class MAML(Method):
         for tensor in (*self.kernels, self.weight):
             nn.init.xavier_uniform_(tensor)
         self.frozen = BLOCKS if config.adapt == "head" else 0  # the inner loop adapts the tensors after these
-        rates = torch.full((len(self.initial) - self.frozen, config.inner_steps), config.inner_learning_rate)
+        rates = torch.full((len(self.initial) - self.frozen, steps), config.inner_learning_rate)
         self.rates = nn.Parameter(rates, requires_grad=config.learned_rates)  # a row per tensor, a column per step
 
     @property
@@ -102,15 +104,20 @@ class MAML(Method):
         accuracy = (logits.detach().argmax(-1) == labels).float().mean()
         return Loss(torch.stack(terms).sum(), {"cross_entropy": cross_entropy.detach(), "accuracy": accuracy})
 
-    def adaptation(self, episode: Episode, steps: int, second_order: bool) -> Iterator[Weights]:
-        """The weights before the first inner step and after each."""
+    def adaptation(
+        self, episode: Episode, steps: int, second_order: bool, start: Weights | None = None, before: int = 0
+    ) -> Iterator[Weights]:
+        """The weights before the first inner step and after each.
+
+        They are the initial ones, or those to `start` from, which so many inner steps `before` have led to.
+        """
         # Clones, because autograd cannot keep tensors that were made in inference mode.
         images, labels = group_tasks(episode.support_images.clone()), episode.support_labels.clone()
         labelled = (labels != UNLABELLED).sum(1)
-        weights = [tensor.expand(episode.tasks, *tensor.shape) for tensor in self.initial]
+        weights = start or [tensor.expand(episode.tasks, *tensor.shape) for tensor in self.initial]
         yield weights
         features = None
-        for step in range(steps):
+        for step in range(before, before + steps):
             if features is None or not self.frozen:
                 features = self.features([images], weights, step)
             logits = linear(features, LinearWeights(*weights[BLOCKS:]))
@@ -119,7 +126,7 @@ class MAML(Method):
             total = (losses.unflatten(0, labels.shape).sum(1) / labelled).sum()
             fixed, moving = weights[: self.frozen], weights[self.frozen :]
             gradients = torch.autograd.grad(total, moving, create_graph=second_order)
-            rates = self.rates[:, min(step, self.config.inner_steps - 1)]
+            rates = self.rates[:, min(step, self.rates.shape[1] - 1)]
             weights = fixed + [w - rate * g for w, rate, g in zip(moving, rates, gradients, strict=True)]
             yield weights
 

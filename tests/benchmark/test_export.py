@@ -34,6 +34,9 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
             "separate_query_normalization": True,
         },
     ),
+    ("ht-all", {"query_statistics": "support", "network": "avgpool3", "generate_bias": True}),
+    ("ht-all", {"query_statistics": "support", "network": "avgpool4", "kernel_size": 4, "stride": 1}),
+    ("ht-logits", {"query_statistics": "support", "kernel_size": 5}),
     ("protonet", {"channels": 6}),
 ]
 
@@ -122,6 +125,23 @@ def test_safetensors_hold_what_the_documentation_says(tmp_path: Path) -> None:
     assert metadata["ink"] == "bright on black"
 
 
+def test_safetensors_without_pooling(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    run, support = shaken(untrained("ht-all", query_statistics="support", network="avgpool3")), support_of()
+    path, images = tmp_path / "tiny.safetensors", noise(4, 1, 28, 28, seed=2)
+    write_safetensors(specialise(run, support), path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = {name: json.loads(value) for name, value in file.metadata().items()}
+    assert (metadata["blocks"], metadata["kernel_size"], metadata["max_pool"]) == (3, 3, False)
+    x = torch.from_numpy(images)
+    for n in range(1, 4):
+        x = F.relu(F.conv2d(x, tensors[f"block{n}.kernel"], tensors[f"block{n}.bias"], stride=metadata["stride"]))
+        x = x * tensors[f"block{n}.scale"][:, None, None] + tensors[f"block{n}.shift"][:, None, None]
+    logits = F.linear(x.mean((2, 3)), tensors["linear.weight"], tensors["linear.bias"])
+    np.testing.assert_allclose(logits, logits_of(run, support, images), rtol=1e-4, atol=1e-4)
+
+
 def test_only_networks_that_exist_can_be_taken_out() -> None:
     registry.load_plugin(SCRATCH_METHODS)
     with pytest.raises(UserError, match="linear-mean does not make one small network per task"):
@@ -129,6 +149,11 @@ def test_only_networks_that_exist_can_be_taken_out() -> None:
     with pytest.raises(UserError, match=r"ends in \.onnx or \.safetensors"):
         writer(Path("tiny.pt"))
     assert isinstance(specialise(untrained("protonet"), support_of(ways=3)), SmallNetwork)  # any number of ways
+
+
+def test_a_network_that_normalises_each_image_by_itself_stays_in() -> None:
+    with pytest.raises(UserError, match="query_statistics 'support' or 'batch'"):
+        specialise(untrained("ht-all", query_statistics="image"), support_of())
 
 
 def test_generate_from_pictures(tmp_path: Path) -> None:

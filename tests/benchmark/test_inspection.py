@@ -22,6 +22,7 @@ from methods.hypertransformer.transformer import Attention
 from tests.benchmark.helpers import invoke
 from tests.benchmark.trained_runs import train
 from tests.methods.helpers import random_episode, reorder_support, setting_for
+from tests.methods.test_continual import build, random_sequence
 
 
 def test_variation_share_is_the_variance_between_tasks_over_all_variance() -> None:
@@ -125,6 +126,33 @@ def test_inspect_draws_and_tells_about_a_test_episode(tmp_path: Path) -> None:
     assert all(0 <= share <= 1 for share in seen["support_attention"].values())
     drawn = {path.name for path in (folder / "inspect").iterdir()}
     assert drawn == {f"{name}.{kind}" for name in seen["figures"] for kind in ("png", "svg")}
+
+
+@pytest.mark.parametrize("method", ["ht-continual", "ht-merged"])
+@pytest.mark.parametrize("scenario", ["class-incremental", "mini-batch"])
+def test_inspect_follows_a_task_sequence(method: str, scenario: str, tmp_path: Path) -> None:
+    episodes = {"ways": 2, "shots": 2, "queries": 2, "tasks": 3, "scenario": scenario}
+    model = {"channels": 4, "transformer_layers": 1, "shared_layers": 2}
+    folder = train(tmp_path / "cell", method, model=model, episodes=episodes)
+    seen = inspect_run(load_run(folder), 1, folder / "inspect")
+    assert len(seen.class_names) == (2 if scenario == "mini-batch" else 6)
+    assert set(seen.variation_share) == {f"conv{n}.kernel" for n in range(1, 5)}
+    assert {path.name for path in (folder / "inspect").glob("*.png")} == {f"{name}.png" for name in seen.figures}
+
+
+def test_attention_and_weights_of_a_sequence_are_those_of_its_last_step() -> None:
+    model, sequence = build("ht-continual", generator="separate"), random_sequence("class-incremental", tasks=1)
+    first, second, third = model.networks(sequence)
+    for name, tensor in model.generated_weights(sequence).items():
+        layer, _, part = name.partition(".")
+        assert torch.equal(tensor, third.parts[layer][part])
+    assert torch.equal(model.generated_weights(sequence.first(2))["conv2.kernel"], second.parts["conv2"]["kernel"])
+    assert not torch.equal(first.parts["conv2"]["kernel"], second.parts["conv2"]["kernel"])
+    images_of_a_step = sequence.support_images.shape[1] // 3
+    for found in attention_to_support(model, sequence).values():
+        for weights in found.values():
+            assert weights.shape[-1] == images_of_a_step
+            torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
 
 
 def test_inspect_refuses_other_methods_and_episodes(tmp_path: Path) -> None:

@@ -67,6 +67,22 @@ def test_sensible_answers_for_characters_nobody_trained_on(trained: Path, tmp_pa
     assert "5 of 5 inverted" in answer["notes"][0] and "10 of 20 inverted" in answer["notes"][1]
 
 
+def test_unlabelled_pictures_join_the_support_set(tmp_path: Path) -> None:
+    support, query = hand_made_folders(tmp_path, queries=2)
+    torch.manual_seed(0)
+    run = untrained("ht-logits")
+    together = read_support(run, support, "auto", query)
+    assert together.labels.tolist() == [0, 1, 2, 3, 4] + [-1] * 10
+    assert torch.equal(together.images[5:], read_queries(run, query, "auto").images)
+    assert torch.equal(together.images[:5], read_support(run, support, "auto").images)
+    assert "15 of 15 inverted" in together.note
+    without, informed = predict(run, support, query), predict(run, support, query, unlabelled_folder=query)
+    assert without.predictions[0].probabilities != informed.predictions[0].probabilities
+    assert any("trained without unlabelled pictures" in note for note in informed.notes)
+    with pytest.raises(UserError, match=r"--unlabelled .*nowhere is not a folder"):
+        read_support(run, support, "auto", tmp_path / "nowhere")
+
+
 def test_an_unreadable_query_is_named_and_the_others_are_predicted(trained: Path, tmp_path: Path) -> None:
     support, query = hand_made_folders(tmp_path, queries=1)
     (query / "broken [1].png").write_bytes(b"no image")

@@ -1,5 +1,6 @@
 """HyperTransformer as a whole: what depends on what, and its size."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,19 @@ def test_support_order_does_not_matter(generator):
     model, episode = build(generator=generator), random_episode(unlabelled=1)
     order = torch.randperm(episode.support_labels.shape[1], generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(model(episode), model(reorder_support(episode, order)), rtol=1e-8, atol=1e-9)
+
+
+def test_the_order_of_unlabelled_images_does_not_matter():
+    model, episode = build(drop_unlabelled=0.5), random_episode(shots=1, unlabelled=3)
+    labels = episode.support_labels
+    order = torch.arange(labels.shape[1]).expand_as(labels).clone()
+    for task, row in enumerate(labels):  # each task's in another order, among themselves
+        hidden = (row == -1).nonzero().flatten()
+        order[task, hidden] = hidden[torch.randperm(len(hidden), generator=torch.Generator().manual_seed(task))]
+    images = torch.stack([images[o] for images, o in zip(episode.support_images, order, strict=True)])
+    assert not torch.equal(images, episode.support_images)
+    shuffled = replace(episode, support_images=images)
+    torch.testing.assert_close(model(shuffled), model(episode), rtol=1e-8, atol=1e-9)
 
 
 def test_support_labels_matter():

@@ -208,6 +208,13 @@ def test_separate_query_normalisation_leaves_generation_alone():
 
 
 @pytest.mark.parametrize(("options", "message"), [
+    ({"network": "avgpool3", "generated_layers": 3}, r"'logits', 'all', 1\.\.2 or -2\.\.-1, not 3"),
+    ({"kernel_size": 4}, "'maxpool4' needs an odd kernel_size"),
+    ({"stride": 0}, "kernel_size and stride are at least 1"),
+    ({"network": "avgpool4", "logits_features": "mix"}, "logits_features 'mix' needs network 'maxpool4'"),
+    ({"pretrain": 1.0}, "pretrain is a fraction"),
+    ({"pretrain": 0.1, "shared_layers": 0}, "pretrain needs shared_layers"),
+    ({"separate_query_normalization": True, "local_features": 0}, "separate_query_normalization needs local_features"),
     ({"generated_layers": 4}, "'logits', 'all', 1..3 or -3..-1, not 4"),
     ({"generated_layers": "first"}, "not 'first'"),
     ({"generate_bias": True, "generated_layers": "logits"}, "generate_bias needs generated convolutions"),

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.maml.derivatives import affine, convolve, statistics
+from methods.maml.derivatives import convolve
+from methods.normalisation import affine, statistics
 
 TASKS, INPUTS, OUTPUTS = 2, 3, 4
 

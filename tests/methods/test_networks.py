@@ -1,4 +1,4 @@
-"""Conv4 for several tasks at once, against one plain network per task."""
+"""Networks for several tasks at once, against one plain network per task."""
 
 import pytest
 import torch
@@ -7,17 +7,18 @@ from torch import Tensor
 
 from methods.networks import (
     NORM_EPS,
-    Conv4Weights,
+    Architecture,
     ConvWeights,
     LinearWeights,
-    conv4,
+    NetworkWeights,
+    classify,
     feature_count,
     group_tasks,
     normalise,
     sides,
-    statistics,
     ungroup_tasks,
 )
+from methods.normalisation import statistics
 
 TASKS, IMAGES, WAYS, CHANNELS, SHAPE = 3, 5, 4, 4, (2, 28, 28)
 
@@ -46,7 +47,55 @@ def all_at_once(images: Tensor, numbers: list[Tensor], slope: float = 0.0) -> Te
     for block in range(4):
         kernel, scale, offset, *bias = numbers[size * block : size * (block + 1)]
         blocks.append(ConvWeights(kernel, scale, offset, bias[0] if bias else None))
-    return conv4(images, Conv4Weights(blocks, LinearWeights(*numbers[-2:]), slope))
+    architecture = Architecture(negative_slope=slope)
+    return classify(images, NetworkWeights(blocks, LinearWeights(*numbers[-2:]), architecture))
+
+
+OTHERS = [
+    Architecture(blocks=3, stride=2, max_pool=False),
+    Architecture(blocks=4, kernel_size=2, max_pool=False, negative_slope=0.01),
+    Architecture(kernel_size=5),
+    Architecture(blocks=2, stride=2),
+]
+
+
+@pytest.mark.parametrize("architecture", OTHERS)
+def test_other_architectures_equal_one_network_per_task(architecture):
+    torch.manual_seed(0)
+    size, images = architecture.kernel_size, random_images()
+    blocks = [
+        ConvWeights(
+            torch.randn(TASKS, CHANNELS, inputs, size, size).double(), *torch.randn(3, TASKS, CHANNELS).double()
+        )
+        for inputs in [SHAPE[0]] + [CHANNELS] * (architecture.blocks - 1)
+    ]
+    features = feature_count(SHAPE, CHANNELS, architecture)
+    last = LinearWeights(torch.randn(TASKS, WAYS, features).double(), torch.randn(TASKS, WAYS).double())
+    expected = []
+    for task, x in enumerate(images):
+        seen = [x.shape[2:]]
+        for block in blocks:
+            assert block.bias is not None
+            padding = (size - 1) // 2 if architecture.max_pool else 0
+            x = F.conv2d(x, block.kernel[task], block.bias[task], architecture.stride, padding)
+            x = F.leaky_relu(x, architecture.negative_slope)
+            x = F.max_pool2d(x, 2) if architecture.max_pool else x
+            x = F.batch_norm(x, None, None, block.scale[task], block.offset[task], training=True, eps=NORM_EPS)
+            seen.append(x.shape[2:])
+        assert sides(SHAPE, architecture) == seen
+        x = x.flatten(1) if architecture.max_pool else x.mean((2, 3))
+        expected.append(F.linear(x, last.weight[task], last.bias[task]))
+    found = classify(images, NetworkWeights(blocks, last, architecture))
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("architecture", [Architecture(), Architecture(4, 3, 2, max_pool=False), *OTHERS])
+def test_the_smallest_images(architecture):
+    least = architecture.smallest_side
+    assert min(sides((1, least, least + 3), architecture)[-1]) == 1
+    with pytest.raises(ValueError, match=f"{least + 3}x{least - 1} pixels are too small: .* at least {least}x{least}"):
+        sides((1, least + 3, least - 1), architecture)
+    assert Architecture(4, 3, 2, max_pool=False).smallest_side == 31  # why the original's 4-layer fails on Omniglot
 
 
 def one_by_one(images: Tensor, numbers: list[Tensor], slope: float = 0.0) -> Tensor:

@@ -202,6 +202,9 @@ class Notebook:
     def keep_best(self, weights: dict[str, Any]) -> None:
         pass
 
+    def keep_member(self, step: int, weights: dict[str, Any]) -> None:
+        pass
+
     def keep_last(self, state: dict[str, Any]) -> None:
         self.states[state["progress"]["step"]] = copy.deepcopy(state)
 
