@@ -12,13 +12,15 @@ The hash is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from benchmark.config import EpisodesConfig
+from benchmark.data.augmentation import RANDOM_NUMBERS
 from benchmark.data.dataset import ClassImages
+from benchmark.data.normalization import Normalization
 from benchmark.errors import UserError
 from benchmark.sequences import in_steps
 from methods.episode import UNLABELLED, Episode
@@ -38,11 +40,13 @@ class Draw:
         rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries. Of
             distractors only the unlabelled columns are used.
         rotations: (T, N) quarter turns.
+        episodes: (T,) a pseudo-random number per episode, from which the augmentation of its images is drawn.
     """
 
     classes: Tensor
     rows: Tensor
     rotations: Tensor
+    episodes: Tensor
 
 
 def stream(name: str, seed: int) -> int:
@@ -79,7 +83,7 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
         rotations_TN = _hash(slot_TN + _salted(torch.tensor(0, device=device), 4)) & 3
     else:
         rotations_TN = torch.zeros_like(classes_TN)
-    return Draw(classes_TN, rows_TNK, rotations_TN)
+    return Draw(classes_TN, rows_TNK, rotations_TN, episode_T)
 
 
 def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identities: bool = False) -> Episode:
@@ -90,18 +94,21 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
     """
     tasks, slots, per_class = drawn.rows.shape
     ways = slots - shape.distractors
-    device = images.images.device
+    device = images.device
     turned_rows = drawn.rows + drawn.rotations[..., None] * images.images.shape[0]
-    pixels = images.turned[turned_rows.to(device)]
+    pixels = images.turned[turned_rows.to(images.images.device)].to(device)
+    if images.augmentation is not None:
+        numbers = _augmentation_numbers(drawn).to(device)
+        pixels = images.augmentation(pixels.flatten(0, 2), numbers.flatten(0, 2)).view_as(pixels)
     labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
 
     shots_px, unlabelled_px, query_px = pixels.split([shape.shots, shape.unlabelled, shape.queries], dim=2)
     hidden_px = unlabelled_px.flatten(1, 2)
     shot_labels = labels[..., : shape.shots].flatten(1, 2)
     return Episode(
-        support_images=_unit_interval(torch.cat([shots_px[:, :ways].flatten(1, 2), hidden_px], dim=1)),
+        support_images=_prepared(torch.cat([shots_px[:, :ways].flatten(1, 2), hidden_px], dim=1), images.normalization),
         support_labels=torch.cat([shot_labels, shot_labels.new_full(hidden_px.shape[:2], UNLABELLED)], dim=1),
-        query_images=_unit_interval(query_px[:, :ways].flatten(1, 2)),
+        query_images=_prepared(query_px[:, :ways].flatten(1, 2), images.normalization),
         query_labels=labels[..., per_class - shape.queries :].flatten(1, 2),
         ways=ways,
         classes=drawn.classes[:, :ways].to(device) if identities else None,
@@ -112,9 +119,28 @@ def sample(
     images: ClassImages, shape: EpisodesConfig, stream: int, start: int, count: int, *, train: bool = False
 ) -> Episode:
     """Episodes number `start` .. `start + count - 1` of a stream; task sequences if the shape has several tasks."""
-    indices = torch.arange(start, start + count, device=images.images.device)
+    indices = torch.arange(start, start + count, device=images.device)
     whole = gather(images, shape.whole, draw(images, shape.whole, stream, indices), identities=train)
     return in_steps(whole, shape)
+
+
+def sample_all(images: ClassImages, shape: EpisodesConfig, stream: int, start: int, count: int) -> Episode:
+    """The single tasks that `sample` gives, with the same queries, but all other images of their classes as support.
+
+    Of classes of different sizes, as many images as the smallest has.
+    """
+    indices = torch.arange(start, start + count, device=images.device)
+    known, queries, total = shape.shots + shape.unlabelled, shape.queries, images.smallest_class
+    drawn = draw(images, shape.model_copy(update={"queries": total - known}), stream, indices)
+    before, asked, after = drawn.rows[:, : shape.ways].split([known, queries, total - known - queries], dim=2)
+    chosen = replace(
+        drawn,
+        classes=drawn.classes[:, : shape.ways],
+        rows=torch.cat([before, after, asked], dim=2),
+        rotations=drawn.rotations[:, : shape.ways],
+    )
+    everything = shape.model_copy(update={"shots": total - queries, "unlabelled": 0, "distractors": 0})
+    return gather(images, everything, chosen)
 
 
 def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> None:
@@ -184,6 +210,15 @@ def _lowest(ranks: Tensor, count: int) -> Tensor:
     return unique.topk(count, dim=-1, largest=False, sorted=True).values & ((1 << _INDEX_BITS) - 1)
 
 
-def _unit_interval(pixels: Tensor) -> Tensor:
-    """uint8 to float32 in [0, 1]."""
-    return pixels.to(torch.float32).div_(255)
+def _augmentation_numbers(drawn: Draw) -> Tensor:
+    """(T, N, K, RANDOM_NUMBERS) float32 in [0, 1): a function of stream, episode and image alone."""
+    image_TNK = _hash(drawn.episodes[:, None, None] + _salted(drawn.rows, 5))
+    number_TNKR = _hash(image_TNK[..., None] + _salted(torch.arange(RANDOM_NUMBERS, device=image_TNK.device), 6))
+    # 20 bits: so far from 1 that a product with a small whole number is not rounded up to that number.
+    return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
+
+
+def _prepared(pixels: Tensor, normalization: Normalization | None) -> Tensor:
+    """uint8 to float32 in [0, 1], or normalised."""
+    unit = pixels.to(torch.float32).div_(255)
+    return unit if normalization is None else normalization(unit)

@@ -43,6 +43,16 @@ def cached(name: str, fingerprint: str, folders: Sequence[Path], build: Callable
     return pool
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be put into a folder, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A folder without any write permission is meant to stay as it is, even when root (in a container) could write.
+        return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
+    except OSError:
+        return False
+
+
 def _read(path: Path, stamp: str) -> ClassImages | None:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -65,11 +75,9 @@ def _written(path: Path, stamp: str, pool: ClassImages) -> bool:
         )
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A folder without any write permission is meant to stay as it is, even when root (in a container) could write.
-        if not path.parent.stat().st_mode & 0o222 or not os.access(path.parent, os.W_OK):
-            return False
-        write_whole(path, write)
-    except (OSError, UserError):
-        return False
-    return True
+        if writable(path.parent):
+            write_whole(path, write)
+            return True
+    except UserError:
+        pass
+    return False

@@ -1,10 +1,11 @@
 """Options of each dataset, typed; light enough to read a grid without importing torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.data.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.rotations import Rotations
 
 
@@ -12,6 +13,9 @@ class DatasetSection(BaseModel):
     """A dataset's options: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    normalization: ClassVar[Normalization | None] = None
+    """Of the pixels in episodes; None: they are in [0, 1]."""
 
 
 class OmniglotConfig(DatasetSection):
@@ -47,4 +51,56 @@ class FolderConfig(DatasetSection):
     rotations: Rotations = "none"
 
 
-DatasetConfig = OmniglotConfig | GlyphsConfig | FolderConfig
+class PhotographsConfig(DatasetSection):
+    """Options of `benchmark.data.photographs`.
+
+    augment: whether training images are cropped, coloured and mirrored at random, see `benchmark.data.augmentation`.
+    partial: accept files with other numbers of classes or images than the literature's; such numbers compare with
+        nothing.
+    """
+
+    augment: bool = False
+    partial: bool = False
+
+
+class MiniImageNetConfig(PhotographsConfig):
+    """See `benchmark.data.mini_imagenet`."""
+
+    normalization: ClassVar[Normalization | None] = IMAGENET_84
+
+    name: Literal["mini_imagenet"]
+
+
+class TieredImageNetConfig(PhotographsConfig):
+    """See `benchmark.data.tiered_imagenet`."""
+
+    normalization: ClassVar[Normalization | None] = IMAGENET_84
+
+    name: Literal["tiered_imagenet"]
+
+
+class CIFARFSConfig(PhotographsConfig):
+    """See `benchmark.data.cifar_fs`."""
+
+    normalization: ClassVar[Normalization | None] = CIFAR_100
+
+    name: Literal["cifar_fs"]
+
+
+class FC100Config(PhotographsConfig):
+    """See `benchmark.data.fc100`."""
+
+    normalization: ClassVar[Normalization | None] = CIFAR_100
+
+    name: Literal["fc100"]
+
+
+DatasetConfig = (
+    OmniglotConfig
+    | GlyphsConfig
+    | FolderConfig
+    | MiniImageNetConfig
+    | TieredImageNetConfig
+    | CIFARFSConfig
+    | FC100Config
+)

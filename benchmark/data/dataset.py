@@ -1,5 +1,7 @@
 """What a dataset is to the rest of the benchmark: images grouped by class, in three class-disjoint splits."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,7 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from benchmark.data.augmentation import Augmentation
+from benchmark.data.normalization import Normalization
 from benchmark.data.rotations import Rotations
+
+LARGEST_TO_MOVE = 2 * 1024**3
+"""Bytes of a split's images that are copied to a GPU as a whole; of larger ones only those of each episode are."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +26,16 @@ class ClassImages:
         first: (classes + 1,) int64; class c owns images first[c] .. first[c + 1] - 1.
         names: one name per class.
         rotations: see `Rotations`.
+        normalization: of the pixels in episodes; None leaves them in [0, 1].
+        augmentation: of every image of an episode; None changes nothing. For training only.
     """
 
     images: Tensor
     first: Tensor
     names: tuple[str, ...]
     rotations: Rotations = "none"
+    normalization: Normalization | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def classes(self) -> int:
@@ -41,9 +52,15 @@ class ClassImages:
             return self.images
         return torch.cat([torch.rot90(self.images, k, dims=(-2, -1)) for k in range(4)])
 
+    @property
+    def device(self) -> torch.device:
+        """Where episodes are made; large images may lie elsewhere, see `to`."""
+        return self.first.device
+
     def to(self, device: torch.device) -> "ClassImages":
-        """The same images on a device: episodes are sampled where the images are."""
-        return replace(self, images=self.images.to(device), first=self.first.to(device))
+        """The same images for a device; those of more than `LARGEST_TO_MOVE` bytes stay where they are."""
+        images = self.images if self.images.nbytes > LARGEST_TO_MOVE else self.images.to(device)
+        return replace(self, images=images, first=self.first.to(device))
 
     @property
     def smallest_class(self) -> int:
@@ -63,10 +80,16 @@ class Dataset:
 
     Attributes:
         name: as in a grid's `dataset.name`.
-        sha256: of the images and class names before splitting; recorded in every result.
+        sha256: of the images and class names; recorded in every result.
         splits: `train`, `validation` and `test`, disjoint in classes.
     """
 
     name: str
     sha256: str
     splits: Mapping[str, ClassImages]
+
+    @property
+    def split_sha256(self) -> str:
+        """SHA-256 of which classes, by name, are in which split."""
+        names = {split: sorted(images.names) for split, images in self.splits.items()}
+        return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()

@@ -51,7 +51,7 @@ def load(config: FolderConfig, root: Path) -> Dataset:
         UserError: no such folder, a class without images, a file that is no image, or too few classes.
     """
     folders = _split_folders(config.path)
-    classes = {split: _classes(folder) for split, folder in folders.items()}
+    classes = {split: class_files(folder) for split, folder in folders.items()}
     listing = [(name, files) for split in classes.values() for name, files in split.items()]
     pool = _read_classes(listing, config)
     if "train" in folders:
@@ -119,8 +119,12 @@ def _split_folders(path: Path) -> dict[str, Path]:
     return {"all": path}
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """Class name -> its image files."""
+def class_files(folder: Path) -> dict[str, list[Path]]:
+    """Class name -> its image files, both sorted.
+
+    Raises:
+        UserError: fewer than two classes, or one without images.
+    """
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(names) < 2:
         raise UserError(f"{folder} has {len(names)} class folders; at least 2 are needed, each with its images inside")

@@ -4,11 +4,8 @@ import hashlib
 import io
 import itertools
 import os
-import threading
 import zipfile
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -27,6 +24,7 @@ from benchmark.data.omniglot import (
     read_characters,
 )
 from benchmark.errors import UserError
+from tests.benchmark.data.local_server import serving
 
 REAL = Path(os.environ.get("HTBENCH_DATA", "")) / "omniglot"
 needs_archives = pytest.mark.skipif(
@@ -65,20 +63,10 @@ def archives(tmp_path: Path) -> list[Archive]:
     ]
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def url(tmp_path: Path, archives: list[Archive]) -> Iterator[str]:
-    handler = partial(QuietHandler, directory=str(tmp_path / "origin"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(tmp_path / "origin") as address:
+        yield address
 
 
 def test_download_decode_and_cache(tmp_path: Path, archives: list[Archive], url: str) -> None:

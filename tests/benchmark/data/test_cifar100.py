@@ -1,0 +1,101 @@
+"""CIFAR-FS and FC100 from CIFAR-100's official archive, made small here and served by a local web server."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.data import cifar100, cifar_fs, fc100, load
+from benchmark.data.configs import CIFARFSConfig, DatasetConfig, FC100Config
+from benchmark.errors import UserError
+from tests.benchmark.data.local_server import serving
+from tests.benchmark.data.photograph_archives import write_cifar100
+
+# fmt: off
+SUPERCLASSES = {  # as https://www.cs.toronto.edu/~kriz/cifar.html lists them
+    "aquatic_mammals": ["beaver", "dolphin", "otter", "seal", "whale"],
+    "fish": ["aquarium_fish", "flatfish", "ray", "shark", "trout"],
+    "flowers": ["orchid", "poppy", "rose", "sunflower", "tulip"],
+    "food_containers": ["bottle", "bowl", "can", "cup", "plate"],
+    "fruit_and_vegetables": ["apple", "mushroom", "orange", "pear", "sweet_pepper"],
+    "household_electrical_devices": ["clock", "keyboard", "lamp", "telephone", "television"],
+    "household_furniture": ["bed", "chair", "couch", "table", "wardrobe"],
+    "insects": ["bee", "beetle", "butterfly", "caterpillar", "cockroach"],
+    "large_carnivores": ["bear", "leopard", "lion", "tiger", "wolf"],
+    "large_man-made_outdoor_things": ["bridge", "castle", "house", "road", "skyscraper"],
+    "large_natural_outdoor_scenes": ["cloud", "forest", "mountain", "plain", "sea"],
+    "large_omnivores_and_herbivores": ["camel", "cattle", "chimpanzee", "elephant", "kangaroo"],
+    "medium_mammals": ["fox", "porcupine", "possum", "raccoon", "skunk"],
+    "non-insect_invertebrates": ["crab", "lobster", "snail", "spider", "worm"],
+    "people": ["baby", "boy", "girl", "man", "woman"],
+    "reptiles": ["crocodile", "dinosaur", "lizard", "snake", "turtle"],
+    "small_mammals": ["hamster", "mouse", "rabbit", "shrew", "squirrel"],
+    "trees": ["maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"],
+    "vehicles_1": ["bicycle", "bus", "motorcycle", "pickup_truck", "train"],
+    "vehicles_2": ["lawn_mower", "rocket", "streetcar", "tank", "tractor"],
+}
+# fmt: on
+CLASSES = [(superclass, name) for superclass, names in SUPERCLASSES.items() for name in names]
+CIFAR_FS = CIFARFSConfig(name="cifar_fs", partial=True)
+FC100 = FC100Config(name="fc100", partial=True)
+
+
+def test_cifar_fs_and_fc100_from_the_archive(tmp_path: Path) -> None:
+    content = write_cifar100(tmp_path / "cifar100" / cifar100.ARCHIVE, CLASSES)
+    configs: list[tuple[DatasetConfig, tuple[int, ...]]] = [(CIFAR_FS, (64, 16, 20)), (FC100, (60, 20, 20))]
+    for config, counts in configs:
+        splits = load(config, tmp_path).splits
+        assert tuple(len(images.names) for images in splits.values()) == counts
+        assert {name for images in splits.values() for name in images.names} == content.keys()
+        for images in splits.values():
+            for number, name in enumerate(images.names):
+                found = images.images[images.first[number] : images.first[number + 1]]
+                assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), content[name])
+
+
+def test_fc100_divides_superclasses_as_its_authors_number_them() -> None:
+    """TADAM, section 4.1: superclasses by number in the alphabet."""
+    numbers = {
+        "train": [1, 2, 3, 4, 5, 6, 9, 10, 15, 17, 18, 19],
+        "validation": [8, 11, 13, 16],
+        "test": [0, 7, 12, 14],
+    }
+    for split, members in numbers.items():
+        for number in members:
+            assert fc100.split_of("any", sorted(SUPERCLASSES)[number]) == split
+
+
+def test_the_lists_of_cifar_fs_name_classes_of_cifar_100() -> None:
+    names = {name for _, name in CLASSES}
+    assert names.issuperset(cifar_fs.VALIDATION_CLASSES | cifar_fs.TEST_CLASSES)
+    assert not cifar_fs.VALIDATION_CLASSES & cifar_fs.TEST_CLASSES
+
+
+def test_the_archive_is_downloaded_once_and_whole(tmp_path: Path) -> None:
+    origin, root = tmp_path / "origin", tmp_path / "root"
+    write_cifar100(origin / cifar100.ARCHIVE, CLASSES[:10])
+    md5 = hashlib.md5((origin / cifar100.ARCHIVE).read_bytes()).hexdigest()
+    read = partial(cifar100.cifar100, root, cifar_fs.split_of)
+    with serving(origin) as url:
+        with pytest.raises(UserError, match=r"serves a file whose MD5 is not 0{32}\. Get cifar-100-python\.tar\.gz"):
+            read(url, "0" * 32)
+        with pytest.raises(UserError, match=r"cannot be downloaded from .*404.*put it into .*root/cifar100, or set"):
+            read(f"{url}/elsewhere", md5)
+        assert not list((root / "cifar100").iterdir())
+        read(url, md5)
+    sources = read("http://127.0.0.1:9", md5)  # nothing is served there
+    assert [name for name, _ in sources["validation"].classes()] == [
+        "aquatic_mammals/beaver", "fish/flatfish", "aquatic_mammals/otter", "fish/shark",
+    ]  # fmt: skip
+    assert (root / "cifar100" / cifar100.ARCHIVE).read_bytes() == (origin / cifar100.ARCHIVE).read_bytes()
+
+
+@pytest.mark.parametrize("config", [CIFAR_FS, FC100])
+def test_a_damaged_archive_is_named(tmp_path: Path, config: DatasetConfig) -> None:
+    path = tmp_path / "cifar100" / cifar100.ARCHIVE
+    write_cifar100(path, CLASSES)
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(UserError, match=r"cifar-100-python\.tar\.gz.* cannot be read"):
+        load(config, tmp_path)
