@@ -5,6 +5,7 @@ A `Record` is saved next to the report as a few small files, and everything else
     grid.yaml         the grid as run
     cells.json        every cell: configuration, state, result or failure, learning curve
     accuracies.npz    test accuracy of every episode of every finished cell, under the cell's key
+    ensembles.npz     where checkpoints were tested together: the same of these ensembles
     matrices.npz      where cells learn task sequences: their accuracy matrices, under the cell's key
 
 So a report in results/ can be rebuilt, and its numbers tested again, without the run directory.
@@ -12,7 +13,7 @@ So a report in results/ can be rebuilt, and its numbers tested again, without th
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from benchmark.config import CellConfig
 from benchmark.errors import UserError
 from benchmark.result import Result
 from benchmark.store import CellStore, ExperimentStore, State, write_text, write_whole
+from benchmark.yaml_source import parse_value
 
 if TYPE_CHECKING:
     from benchmark.grid import Grid
@@ -77,6 +79,7 @@ class Record:
         accuracy: cell key -> test accuracies (E,) float32 in [0, 1], for finished cells.
         grid_text: the grid file.
         matrices: cell key -> accuracy matrices (E, J, I) float32 of task sequences, see `benchmark.continual`.
+        ensembles: cell key -> test accuracies (E,) of its ensemble of checkpoints, where there is one.
     """
 
     name: str
@@ -85,11 +88,19 @@ class Record:
     accuracy: dict[str, NDArray[np.float32]] = field(repr=False)
     grid_text: str = field(repr=False)
     matrices: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    ensembles: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    @property
+    def tuned(self) -> str:
+        """What the grid says about how its methods were tuned."""
+        found = parse_value(self.grid_text)
+        return str(found.get("tuned", "")) if isinstance(found, dict) else ""
 
     @property
     def files(self) -> list[str]:
         """Names of the files that `save` writes."""
-        return ["grid.yaml", "cells.json", "accuracies.npz", *(["matrices.npz"] if self.matrices else [])]
+        optional = {"matrices.npz": self.matrices, "ensembles.npz": self.ensembles}
+        return ["grid.yaml", "cells.json", "accuracies.npz", *(name for name, arrays in optional.items() if arrays)]
 
     def save(self, folder: Path) -> None:
         """Write the files; the same record gives the same bytes."""
@@ -101,6 +112,8 @@ class Record:
         _save_arrays(folder / "accuracies.npz", self.accuracy)
         if self.matrices:
             _save_arrays(folder / "matrices.npz", self.matrices)
+        if self.ensembles:
+            _save_arrays(folder / "ensembles.npz", self.ensembles)
 
     @classmethod
     def load(cls, folder: Path) -> "Record":
@@ -117,6 +130,8 @@ class Record:
             accuracy = _load_arrays(folder / "accuracies.npz")
             sequences = any(cell.result and cell.result.continual for cell in content.cells)
             matrices = _load_arrays(folder / "matrices.npz") if sequences else {}
+            together = any(cell.result and cell.result.ensemble for cell in content.cells)
+            ensembles = _load_arrays(folder / "ensembles.npz") if together else {}
             text = (folder / "grid.yaml").read_text()
         except FileNotFoundError as error:
             raise UserError(
@@ -124,7 +139,7 @@ class Record:
             ) from error
         except (ValueError, ValidationError) as error:
             raise UserError(f"{folder} is damaged ({error}); write the report again from its runs") from error
-        return cls(content.name, content.axes, content.cells, accuracy, text, matrices)
+        return cls(content.name, content.axes, content.cells, accuracy, text, matrices, ensembles)
 
 
 def _save_arrays(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
@@ -146,8 +161,21 @@ def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
     """
     from benchmark.grid import axis_value
 
-    cells, accuracy, matrices = [], {}, {}
-    for config in grid.cells:
+    planned = [(config, {axis: axis_value(config, axis) for axis in grid.axes}) for config in grid.cells]
+    axes = {axis: list(values) for axis, values in grid.axes.items()}
+    return collect_planned(grid.name, axes, planned, grid.text, experiment)
+
+
+def collect_planned(
+    name: str,
+    axes: dict[str, list[Any]],
+    planned: Iterable[tuple[CellConfig, dict[str, Any]]],
+    grid_text: str,
+    experiment: ExperimentStore,
+) -> Record:
+    """`collect` for a grid whose file and plugins are not at hand: `planned` has every cell's place on the axes."""
+    cells, accuracy, matrices, ensembles = [], {}, {}, {}
+    for config, place in planned:
         store = experiment.cell(config)
         state = store.state()
         result = store.result() if state in ("done", "failed") else None
@@ -155,11 +183,13 @@ def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
             accuracy[config.key] = _readable(store, store.test_accuracy)
             if result is not None and result.continual is not None:
                 matrices[config.key] = _readable(store, store.test_matrices)
+            if result is not None and result.ensemble is not None:
+                ensembles[config.key] = _readable(store, store.ensemble_accuracy)
         cells.append(
             CellRecord(
                 key=config.key,
                 folder=store.folder.name,
-                axes={axis: axis_value(config, axis) for axis in grid.axes},
+                axes=place,
                 # Plugins are named by their place on this machine, which means nothing elsewhere.
                 config=config.model_copy(update={"plugins": ()}),
                 state=state,
@@ -167,8 +197,7 @@ def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
                 curve=_curve(store.metrics()),
             )
         )
-    axes = {axis: list(values) for axis, values in grid.axes.items()}
-    return Record(grid.name, axes, tuple(cells), accuracy, grid.text, matrices)
+    return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)
 
 
 def _readable(store: CellStore, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.reporting import continual, style
-from benchmark.reporting.panels import in_panels
+from benchmark.reporting import continual, layers, ranks, style
+from benchmark.reporting.panels import accuracy_lines, channel_axis, in_panels, task_title
 from benchmark.reporting.rows import Row, settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def draw_all(rows: Sequence[Row], folder: Path) -> list[Drawn]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(style.RC)
-        for name, title, description, draw in (*_FIGURES, *continual.FIGURES):
+        for name, title, description, draw in (*_FIGURES, *layers.FIGURES, *ranks.FIGURES, *continual.FIGURES):
             figure = draw(rows)
             if figure is not None:
                 style.save(figure, folder, name)
@@ -46,26 +47,22 @@ def accuracy_vs_channels(rows: Sequence[Row]) -> "Figure | None":
     """One panel per task, one line per method, channels of its network on the x axis."""
     with_channels = [row for row in rows if row.channels is not None and row.interval is not None]
     channels = sorted({row.channels for row in with_channels if row.channels is not None})
-    if not channels:
-        return None
+    looks = style.looks([row.line for row in rows])
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
-        _lines(axes, panel, rows, lambda row: float(row.channels or 0), dodge=True)
-        axes.set_xscale("log", base=2)
-        axes.set_xlim(channels[0] / 1.4, channels[-1] * 1.4)
-        axes.set_xticks(channels, [str(one) for one in channels])
-        axes.minorticks_off()
-        axes.set_xlabel("channels of the per-task network")
+        accuracy_lines(axes, panel, looks, lambda row: float(row.channels or 0), dodge=True)
+        channel_axis(axes, channels)
 
-    return in_panels(with_channels, lambda row: row.task, _task_title, draw)
+    return in_panels(with_channels, lambda row: row.task, task_title, draw)
 
 
 def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
-    """As `accuracy_vs_channels`, with the numbers in the per-task network on the x axis."""
+    """As `accuracy_vs_channels`, with the numbers in the per-task network on the x axis; None if all are equal."""
+    looks = style.looks([row.line for row in rows])
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
-        _lines(axes, panel, rows, _size, dodge=False)
-        if max(map(_size, sized)) > 10 * min(map(_size, sized)):
+        accuracy_lines(axes, panel, looks, _size)
+        if _spread(sized, _size) > 10:
             axes.set_xscale("log")
         else:
             axes.locator_params(axis="x", nbins=4)
@@ -73,18 +70,49 @@ def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
         axes.set_xlabel("numbers in the per-task network")
 
     sized = [row for row in rows if row.interval is not None and _size(row)]
-    return in_panels(sized, lambda row: row.task, _task_title, draw)
+    if len(set(map(_size, sized))) < 2:
+        return None
+    return in_panels(sized, lambda row: row.task, task_title, draw)
+
+
+def accuracy_vs_time(rows: Sequence[Row]) -> "Figure | None":
+    """As `accuracy_vs_channels`, with the time one task takes on the x axis; points are labelled with the channels."""
+    looks = style.looks([row.line for row in rows])
+    timed = [row for row in rows if row.interval is not None and _milliseconds(row)]
+    widths = len({row.channels for row in timed})
+
+    def draw(axes: "Axes", panel: Sequence[Row]) -> None:
+        accuracy_lines(axes, panel, looks, _milliseconds, published=False)
+        for row in panel:
+            if row.interval is not None and widths > 1:
+                at = (_milliseconds(row), 100 * row.interval.mean)
+                axes.annotate(str(row.channels), at, (4, -3), textcoords="offset points", va="top",
+                              fontsize=7, color=looks[row.line].color)  # fmt: skip
+        axes.margins(0.08, 0.1)
+        if _spread(timed, _milliseconds) > 3:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_minor_formatter("")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("milliseconds per task")
+
+    if not timed:
+        return None
+    from matplotlib.ticker import LogLocator
+
+    return in_panels(timed, lambda row: row.task, task_title, draw)
 
 
 def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
     """One panel per task and size, one line per method and its options, unlabelled support images on the x axis."""
+    looks = style.looks([row.line for row in rows])
     measured = [row for row in rows if row.interval is not None]
     counts = sorted({_unlabelled(row) for row in measured})
     if len(counts) < 2:
         return None
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
-        _lines(axes, panel, rows, _unlabelled, dodge=False)
+        accuracy_lines(axes, panel, looks, _unlabelled)
         axes.set_xticks(counts, [f"{one:g}" for one in counts])
         axes.set_xlabel("unlabelled support images per class")
 
@@ -157,43 +185,20 @@ def differences(rows: Sequence[Row]) -> "Figure | None":
     return figure
 
 
-def _lines(
-    axes: "Axes", panel: Sequence[Row], rows: Sequence[Row], place: Callable[[Row], float], *, dodge: bool
-) -> None:
-    """Accuracy with intervals against `place`, one line per method, and published numbers as crosses."""
-    looks = style.looks([row.line for row in rows])
-    lines = list(dict.fromkeys(row.line for row in panel))
-    for index, line in enumerate(lines):
-        points = sorted(((place(row), row) for row in panel if row.line == line), key=lambda point: point[0])
-        # Moved apart a little, so that intervals at the same number of channels do not hide each other.
-        shift = 2 ** (0.05 * (index - (len(lines) - 1) / 2)) if dodge else 1.0
-        x = [at * shift for at, _ in points]
-        intervals = [row.interval for _, row in points if row.interval is not None]
-        look = looks[line]
-        axes.errorbar(
-            x,
-            [100 * one.mean for one in intervals],
-            yerr=[100 * one.half_width for one in intervals],
-            color=look.color,
-            marker=look.marker,
-            linestyle=look.linestyle,
-            capsize=2.5,
-            label=line,
-        )
-        published = [
-            (at, row.published[0].published.accuracy) for at, (_, row) in zip(x, points, strict=True) if row.published
-        ]
-        if published:
-            axes.plot(*zip(*published, strict=True), "x", color=look.color, markersize=6, label="_published")
-    axes.set_ylabel("test accuracy (%)")
-
-
-def _task_title(row: Row) -> str:
-    return row.setting_text.partition(f", {row.channels} channels")[0]
+def _spread(rows: Sequence[Row], place: Callable[[Row], float]) -> float:
+    """The largest place over the smallest."""
+    return max(map(place, rows)) / min(map(place, rows))
 
 
 def _size(row: Row) -> float:
-    return float(max((r.model.solver_parameters for r in row.results if r.model), default=0))
+    return float((row.ensemble or 1) * max((r.model.solver_parameters for r in row.results if r.model), default=0))
+
+
+def _milliseconds(row: Row) -> float:
+    """Per task, mean over seeds; 0 in records from before it was measured."""
+    tests = [result.ensemble if row.ensemble else result.test for result in row.results]
+    seconds = [test.seconds_per_task for test in tests if test and test.seconds_per_task is not None]
+    return 1000 * fmean(seconds) if seconds else 0.0
 
 
 def _unlabelled(row: Row) -> float:
@@ -201,6 +206,8 @@ def _unlabelled(row: Row) -> float:
 
 
 def _curves(row: Row) -> list[Any]:
+    if row.ensemble:  # of the same trainings as the row of the single checkpoints
+        return []
     return [cell.curve for cell in row.cells if cell.curve is not None and len(cell.curve.steps) > 1]
 
 
@@ -223,6 +230,13 @@ _FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"]
         "Accuracy against size",
         "Test accuracy with its 95 % interval against the numbers in the network that classifies one task's queries.",
         accuracy_vs_size,
+    ),
+    (
+        "accuracy-vs-time",
+        "Accuracy against time",
+        "Test accuracy with its 95 % interval against the time to adapt to one task and classify its queries, on the"
+        " machine of the runs; the small numbers are channels.",
+        accuracy_vs_time,
     ),
     (
         "accuracy-vs-unlabelled",

@@ -1,15 +1,21 @@
 """The report as one HTML page that needs nothing else: no network, no other file."""
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from benchmark.reporting.collect import Record
 from benchmark.reporting.figures import Drawn
+from benchmark.reporting.ranks import why_no_diagram
 from benchmark.reporting.results_table import budget
 from benchmark.reporting.rows import settings, task_text
 from benchmark.reporting.tables import to_html
+from benchmark.reporting.words import findings, headlines
 
 if TYPE_CHECKING:
     from benchmark.reporting.report import Summary
@@ -30,23 +36,53 @@ def report_page(summary: "Summary", figures: Sequence[Drawn], facts: dict[str, A
         lstrip_blocks=True,
     )
     record = summary.record
+    pictures: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("inspect/*/*.svg")):
+        pictures.setdefault(path.parent.name, []).append(_data_uri(path))
     unfinished = [cell for cell in record.cells if cell.state != "done"]
+    published = [(row, match) for row in summary.rows for match in row.published]
     page = environment.get_template("report.html.j2").render(
         tasks=", ".join(dict.fromkeys(task_text(cell) for cell in record.cells)),
         record=record,
-        sentences=summary.sentences,
+        headlines=headlines(record, summary.rows),
+        findings=findings(summary.rows),
         table=Markup(to_html(summary.table)),
+        by_channels=summary.by_channels,
+        by_channels_table=Markup(to_html(summary.by_channels)) if summary.by_channels else "",
+        why_no_diagram=why_no_diagram(summary.rows),
+        pictures=pictures,
+        resolved=resolved(record),
+        in_minutes=any(cell.config.train.minutes is not None for cell in record.cells),
         notes=summary.table.notes,
         figures=[(figure, _data_uri(folder / f"{figure.name}.svg")) for figure in figures],
         unfinished=unfinished,
         done=len(record.cells) - len(unfinished),
         rows=summary.rows,
         compared=[row for group in settings(summary.rows).values() for row in group if row.comparison],
-        published=[(row, match) for row in summary.rows for match in row.published],
+        published=published,
+        protocols={p.paper: p.protocol for _, match in published if (p := match.published).protocol},
         budget=budget(record),
         facts=facts,
     )
     return re.sub(r"\n\s*\n+", "\n", page)
+
+
+def resolved(record: Record) -> str:
+    """The settings of the cells with all defaults, as YAML: those all cells share, then those that vary."""
+    settings = [_flat(cell.config.model_dump(mode="json", exclude={"plugins"})) for cell in record.cells]
+    values = {name: [one.get(name) for one in settings] for one in settings for name in one}
+    shared = {name: found[0] for name, found in values.items() if all(one == found[0] for one in found)}
+    varying = {name: list({json.dumps(one): one for one in found}.values())
+               for name, found in values.items() if name not in shared}  # fmt: skip
+    return yaml.safe_dump({"every cell": shared, "varies": varying}, sort_keys=False, allow_unicode=True)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _data_uri(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Figures of several panels with one legend."""
+"""Figures of several panels with one legend, and the lines in them."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,11 @@ def in_panels(
         axes.set_title(title(group[0]))
     for axes in panels[len(groups) :]:
         axes.remove()
-    _legend(figure, panels[: len(groups)])
+    legend(figure, panels[: len(groups)])
     return figure
 
 
-def _legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
+def legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
     """One legend below all panels; published numbers, crosses in their line's colour, are explained once."""
     from matplotlib.lines import Line2D
 
@@ -50,3 +50,60 @@ def _legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
     longest = max((len(label) for label in handles), default=0)
     across = max(1, int(figure.get_figwidth() / (0.55 + 0.065 * longest)))  # inches of a line and of a letter
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(across, len(handles)))
+
+
+def accuracy_lines(
+    axes: "Axes",
+    panel: Sequence[Row],
+    looks: dict[str, style.Look],
+    place: Callable[[Row], float],
+    *,
+    dodge: bool = False,
+    published: bool = True,
+) -> None:
+    """Accuracy with intervals against `place`, one line per method from narrow networks to wide ones.
+
+    Args:
+        axes: where to draw.
+        panel: rows, all with an interval.
+        looks: of each `Row.line`.
+        place: x of a row.
+        dodge: move methods apart a little, for a logarithmic axis on which they share places.
+        published: draw published numbers, as crosses.
+    """
+    lines = list(dict.fromkeys(row.line for row in panel))
+    for index, line in enumerate(lines):
+        members = sorted((row for row in panel if row.line == line), key=lambda row: (row.channels or 0, place(row)))
+        shift = 2 ** (0.05 * (index - (len(lines) - 1) / 2)) if dodge else 1.0
+        x = [place(row) * shift for row in members]
+        intervals = [row.interval for row in members if row.interval is not None]
+        look = looks[line]
+        axes.errorbar(
+            x,
+            [100 * one.mean for one in intervals],
+            yerr=[100 * one.half_width for one in intervals],
+            color=look.color,
+            marker=look.marker,
+            linestyle=look.linestyle,
+            capsize=2.5,
+            label=line,
+        )
+        crosses = [(at, row.published[0].published.accuracy) for at, row in zip(x, members, strict=True)
+                   if published and row.published]  # fmt: skip
+        if crosses:
+            axes.plot(*zip(*crosses, strict=True), "x", color=look.color, markersize=6, label="_published")
+    axes.set_ylabel("test accuracy (%)")
+
+
+def channel_axis(axes: "Axes", channels: Sequence[int]) -> None:
+    """A logarithmic x axis with a tick at each of these numbers of channels, in ascending order."""
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(channels[0] / 1.4, channels[-1] * 1.4)
+    axes.set_xticks(channels, [str(one) for one in channels])
+    axes.minorticks_off()
+    axes.set_xlabel("channels of the per-task network")
+
+
+def task_title(row: Row) -> str:
+    """The row's task in words, without its channels."""
+    return row.setting_text.replace(f", {row.channels} channels", "", 1)

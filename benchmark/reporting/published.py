@@ -36,6 +36,7 @@ class Published(BaseModel):
         paper: short reference.
         where: table or figure.
         note: what differs from our protocol, or how the number was obtained.
+        protocol: how the paper trained and tested, as far as it differs from what htbench does by default.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class Published(BaseModel):
     paper: str
     where: str = ""
     note: str = ""
+    protocol: str = ""
 
 
 class Match(BaseModel):
@@ -70,8 +72,10 @@ def all_published() -> tuple[Published, ...]:
     entries: list[Published] = []
     for path in sorted((Path(__file__).parent / "published").glob("*.yaml")):
         content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        protocols = content.get("protocol", {})
         for block in content["results"]:
             shared = {key: value for key, value in block.items() if key != "values"}
+            shared["protocol"] = protocols.get(block["paper"], "")
             entries += [Published.model_validate({**shared, **one}) for one in block["values"]]
     return tuple(entries)
 

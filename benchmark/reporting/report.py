@@ -3,9 +3,11 @@
     results/<name>/
       grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.collect`)
       table.md  table.csv  table.tex            the table of results; the CSV has more columns
+      table-by-channels.*                       methods by channels, published numbers beneath
       *.png  *.svg                              figures
       report.html                               all of it on one page that needs nothing else
       provenance.json                           code, libraries, machines, data
+      inspect/<cell>/*                          pictures that `htbench inspect` drew of cells, copied
 
 The derived files are a function of the record: `rebuild_report` writes the same bytes again.
 """
@@ -13,12 +15,14 @@ The derived files are a function of the record: `rebuild_report` writes the same
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
+from benchmark.reporting.channels_table import channels_table
 from benchmark.reporting.collect import Record, collect
 from benchmark.reporting.results_table import results_table
 from benchmark.reporting.rows import Row, make_rows
@@ -32,11 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a report found: its record, rows and table, and what they say."""
+    """What a report found: its record, rows and tables, and what they say."""
 
     record: Record
     rows: list[Row]
     table: Table
+    by_channels: Table | None
     sentences: list[str]
 
 
@@ -46,8 +51,17 @@ def write_report(grid: "Grid", experiment: ExperimentStore, out: Path) -> Summar
     Raises:
         UserError: a cell's record is damaged, `out` cannot be written, or a library of the report extra is missing.
     """
-    record = collect(grid, experiment)
+    return save_report(collect(grid, experiment), experiment, out)
+
+
+def save_report(record: Record, experiment: ExperimentStore, out: Path) -> Summary:
+    """`write_report` of a record already read; `experiment` has the pictures of `htbench inspect`."""
     record.save(out)
+    for cell in record.cells:
+        for picture in sorted((experiment.folder / cell.folder / "inspect").glob("*.*g")):  # png and svg
+            copy = out / "inspect" / cell.folder / picture.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, copy)
     return _derive(record, out)
 
 
@@ -60,10 +74,24 @@ def rebuild_report(out: Path) -> Summary:
     return _derive(Record.load(out), out)
 
 
+def rebuild_all(root: Path) -> Iterator[Path]:
+    """`rebuild_report` of every folder in `root` that has a record, one after the other; gives each when it is done.
+
+    Raises:
+        UserError: there is none, or one is damaged.
+    """
+    folders = sorted(path.parent for path in root.glob("*/cells.json"))
+    if not folders:
+        raise UserError(f"{root}/ has no folder that htbench report wrote")
+    for folder in folders:
+        rebuild_report(folder)
+        yield folder
+
+
 def summarize(record: Record) -> Summary:
     """What the record says."""
     rows = make_rows(record)
-    return Summary(record, rows, results_table(record, rows), sentences(record, rows))
+    return Summary(record, rows, results_table(record, rows), channels_table(record, rows), sentences(record, rows))
 
 
 def provenance(record: Record, folder: Path) -> dict[str, Any]:
@@ -95,8 +123,14 @@ def _derive(record: Record, out: Path) -> Summary:
     summary = summarize(record)
     facts = provenance(record, out)
     write_text(out / "table.md", to_markdown(summary.table))
-    write_text(out / "table.tex", to_latex(summary.table))
+    # A page of paper is narrow; what is left out here is in the other files.
+    write_text(
+        out / "table.tex", to_latex(summary.table.without("episode_only", "parameters", "minutes", "difference"))
+    )
     write_text(out / "table.csv", to_csv(results_table(record, summary.rows, details=True)))
+    if summary.by_channels is not None:
+        for suffix, convert in (("md", to_markdown), ("tex", to_latex), ("csv", to_csv)):
+            write_text(out / f"table-by-channels.{suffix}", convert(summary.by_channels))
     write_text(out / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
     figures = draw_all(summary.rows, out)
     write_text(out / "report.html", report_page(summary, figures, facts, out))

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from benchmark.reporting import convergence
 from benchmark.reporting.collect import Record
-from benchmark.reporting.rows import Row, short_name, task_text
+from benchmark.reporting.rows import ORACLE, Row, short_name, task_text
 from benchmark.reporting.tables import Column, Estimate, Table, Value, text
 
 _FACTS = (
@@ -19,6 +20,7 @@ _FACTS = (
     Column("task_network", "task network"),
     Column("parameters", "trained numbers"),
     Column("transductive", "transductive"),
+    Column("ms_per_task", "ms per task", 2),
     Column("minutes", "training min", 1),
     Column("steps", "steps"),
     Column("published", "published %"),
@@ -55,6 +57,9 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
         columns += _DETAILS
         values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
     caption = f"{record.name}: {', '.join(dict.fromkeys(task_text(cell) for cell in record.cells))}"
+    # Older records lack it, and their tables stay as they are.
+    if all(one.get("ms_per_task") is None for one in values):
+        columns = [column for column in columns if column.key != "ms_per_task"]
     if not details:
         # What is the same in every row is said once.
         for key in ("episodes", "steps"):
@@ -90,8 +95,23 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             " carried numbers are kept from task to task"
         )
     lines.append("task network: numbers in the network that classifies one task's queries")
+    if any(r.test and r.test.seconds_per_task is not None for row in rows for r in row.results):
+        lines.append(
+            "ms per task: to adapt to a task and classify its queries, in batches of tasks (processor time on a CPU,"
+            " wall time on a GPU)"
+        )
+    if any(row.ensemble for row in rows):
+        lines.append(
+            "ensemble of n: the mean of the logits of the n checkpoints with the best validation accuracies, as in the"
+            " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
+        )
+    if any(row.method == ORACLE for row in rows):
+        lines.append("oracle: an upper bound that learns from more than a support set; not compared with the others")
+    if any(map(convergence.remark, rows)):
+        lines.append(convergence.RULE)
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
+    lines += [f"tuned: {record.tuned}"] if record.tuned else []
     machines = machine(record)
     if machines:
         lines.append(f"machine: {machines}")
@@ -128,26 +148,31 @@ def machine(record: Record) -> str:
 
 def _values(row: Row) -> dict[str, Value]:
     results = row.results
-    values: dict[str, Value] = {"method": row.method, "published": "", "verdict": "", "difference": ""}
+    values: dict[str, Value] = {"method": row.name, "published": "", "verdict": "", "difference": ""}
     for axis, value in row.axes.items():
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
     values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
-    values["note"] = "; ".join(row.problems)
+    values["note"] = "; ".join(filter(None, (*row.problems, convergence.remark(row))))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
         values["episode_only"] = 100 * row.episode_interval.half_width
         values["episodes"] = row.interval.episodes
-    sequences = [r.continual for r in results if r.continual]
+    sequences = [r.continual for r in results if r.continual and not row.ensemble]
     if sequences:
         last = row.cells[0].config.episodes.tasks - 1
         values["forgetting"] = 100 * fmean(s.forgetting[last] for s in sequences)
         values["backward_transfer"] = 100 * fmean(s.backward_transfer[last] for s in sequences)
         values["carried"] = _one([s.carried[last] for s in sequences])
-    values["task_network"] = _one([r.model.solver_parameters for r in results if r.model])
-    values["parameters"] = _one([r.model.parameters for r in results if r.model])
+    # Of an ensemble: what its members have together.
+    networks = [(r.model, len(r.ensemble.steps) if row.ensemble and r.ensemble else 1) for r in results if r.model]
+    values["task_network"] = _one([count * model.solver_parameters for model, count in networks])
+    values["parameters"] = _one([count * model.parameters for model, count in networks])
     flags = {r.model.transductive for r in results if r.model}
     values["transductive"] = None if not flags else flags.pop() if len(flags) == 1 else "mixed"
+    tests = [r.ensemble if row.ensemble else r.test for r in results]
+    seconds = [test.seconds_per_task for test in tests if test and test.seconds_per_task is not None]
+    values["ms_per_task"] = 1000 * fmean(seconds) if seconds else None
     trainings = [r.training for r in results if r.training]
     if trainings:
         values["minutes"] = fmean(t.seconds for t in trainings) / 60

@@ -21,6 +21,9 @@ from benchmark.statistics import (
     primary_interval,
 )
 
+ORACLE = "oracle"
+"""A method that sees more than a learner may: an upper bound, shown beside the others and never compared with them."""
+
 DATASET_NAMES = {"omniglot": "Omniglot", "mini_imagenet": "mini-ImageNet", "tiered_imagenet": "tiered-ImageNet"}
 
 
@@ -46,6 +49,7 @@ class Row:
         tied_with_best: best, or not shown to be worse than the best; False if nothing was compared.
         published: numbers from papers for the same task, method and size, the closest first.
         matrices: (S, E, J, I), accuracy matrices of task sequences, one row per finished seed; None for single tasks.
+        ensemble: so many checkpoints of each cell were tested as one method; None for the row of the single ones.
     """
 
     label: str
@@ -65,6 +69,7 @@ class Row:
     tied_with_best: bool = False
     published: tuple[Match, ...] = ()
     matrices: NDArray[np.float64] | None = field(default=None, repr=False)
+    ensemble: int | None = None
 
     @property
     def results(self) -> list[Result]:
@@ -80,6 +85,11 @@ class Row:
     def method(self) -> str:
         """The method's name."""
         return self.cells[0].config.method
+
+    @property
+    def name(self) -> str:
+        """The method's name, which says so if it is an ensemble."""
+        return self.method + (_ensemble_suffix(self.ensemble) if self.ensemble else "")
 
     @property
     def channels(self) -> int | None:
@@ -99,10 +109,15 @@ def task_text(cell: CellRecord) -> str:
     dataset = cell.config.dataset.name
     shape = cell.config.test_episodes
     unlabelled = f" +{shape.unlabelled} unlabelled" if shape.unlabelled else ""
+    if shape.distractors:
+        unlabelled += f", {shape.distractors} distractor classes"
     # What else the grid varies about the data or the test, so that no two tasks have the same name.
     count = "parts" if shape.scenario == "mini-batch" else "tasks"
     sequence = f", {shape.tasks} {count}, {shape.scenario}" if shape.tasks > 1 else ""
-    told = ("dataset.name", *(f"episodes.{name}" for name in ("ways", "shots", "unlabelled", "tasks", "scenario")))
+    told = (
+        "dataset.name",
+        *(f"episodes.{name}" for name in ("ways", "shots", "unlabelled", "distractors", "tasks", "scenario")),
+    )
     varied = [axis for axis in cell.axes if axis.startswith(("dataset.", "episodes.", "test.")) and axis not in told]
     others = "".join(f", {short_name(axis)} {cell.axes[axis]}" for axis in varied if cell.axes[axis] is not None)
     return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
@@ -114,12 +129,18 @@ def short_name(axis: str) -> str:
 
 
 def make_rows(record: Record) -> list[Row]:
-    """One row per combination of all axes but the seed, in the order of the grid, each compared within its setting."""
+    """One row per combination of all axes but the seed, in the order of the grid, each compared within its setting.
+
+    Ensembles of checkpoints get a row of their own below, and are compared among themselves.
+    """
     groups: dict[str, list[CellRecord]] = {}
     for cell in record.cells:
         groups.setdefault(cell.config.model_copy(update={"seed": 0}).key, []).append(cell)
     sizes_apart = "method" in record.axes
-    rows = [_row(sorted(cells, key=lambda cell: cell.config.seed), record, sizes_apart) for cells in groups.values()]
+    rows = []
+    for cells in groups.values():
+        row = _row(sorted(cells, key=lambda cell: cell.config.seed), record, sizes_apart)
+        rows += [row, *_ensemble_rows(row, record)]
     return _compared(rows)
 
 
@@ -147,7 +168,9 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
             matrices = np.stack([record.matrices[cell.key] for cell in done]).astype(np.float64)
     channels = first.config.model.get("channels")
     size = f", {channels} channels" if sizes_apart and channels is not None else ""
-    task = "".join(part.model_dump_json() for part in (first.config.dataset, first.config.episodes, first.config.test))
+    # The ensemble does not change the episodes; where it is an axis, its values are kept apart.
+    test = first.config.test.model_dump_json(exclude=set() if "test.ensemble" in axes else {"ensemble"})
+    task = "".join((first.config.dataset.model_dump_json(), first.config.episodes.model_dump_json(), test))
     row = Row(
         label=_label(first, axes, channels=not sizes_apart),
         line=_label(first, axes, channels=False),
@@ -157,14 +180,59 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
         axes=axes,
         cells=tuple(cells),
         seeds=seeds,
-        accuracy=matrix,
-        interval=primary_interval(matrix) if matrix is not None else None,
-        episode_interval=episode_interval(matrix) if matrix is not None else None,
-        bootstrap=crossed_bootstrap(matrix) if matrix is not None else None,
+        accuracy=None,
+        interval=None,
+        episode_interval=None,
+        bootstrap=None,
         problems=tuple(problems),
         matrices=matrices,
     )
-    return replace(row, published=tuple(find_published(first.config, row.interval)))
+    return _with_accuracy(row, matrix)
+
+
+def _with_accuracy(row: Row, accuracy: NDArray[np.float64] | None) -> Row:
+    """The row with these accuracies, their intervals and the published numbers beside them."""
+    if accuracy is not None:
+        row = replace(
+            row,
+            accuracy=accuracy,
+            interval=primary_interval(accuracy),
+            episode_interval=episode_interval(accuracy),
+            bootstrap=crossed_bootstrap(accuracy),
+        )
+    return replace(row, published=tuple(find_published(row.cells[0].config, row.interval)))
+
+
+def _ensemble_rows(row: Row, record: Record) -> list[Row]:
+    """The row of the same cells' ensembles, if the grid asks for them and the method has anything to train."""
+    size = row.cells[0].config.test.ensemble
+    done = [cell for cell in row.cells if cell.config.seed in row.seeds and cell.state == "done"]
+    made = [cell.result.ensemble for cell in done if cell.result and cell.result.ensemble]
+    if size is None or len(made) < len(done):
+        return []
+    short = sorted({len(one.steps) for one in made} - {size})
+    problems = [f"only {', '.join(map(str, short))} checkpoints" for _ in short[:1]]
+    suffix = _ensemble_suffix(size)
+    together = replace(
+        row,
+        label=row.label + suffix,
+        line=row.line + suffix,
+        setting=(*row.setting, size),
+        setting_text=f"{row.setting_text}, ensembles of {size}",
+        accuracy=None,
+        interval=None,
+        episode_interval=None,
+        bootstrap=None,
+        problems=(*row.problems, *problems),
+        matrices=None,
+        ensemble=size,
+    )
+    matrix = np.stack([record.ensembles[cell.key] for cell in done]).astype(np.float64) if done else None
+    return [_with_accuracy(together, matrix)]
+
+
+def _ensemble_suffix(size: int) -> str:
+    return f" · ensemble of {size}"
 
 
 def _label(cell: CellRecord, axes: dict[str, Any], *, channels: bool) -> str:
@@ -193,7 +261,7 @@ def _compared(rows: list[Row]) -> list[Row]:
     """Rows with their comparison to the best of their setting."""
     compared = {id(row): row for row in rows}
     for group in settings(rows).values():
-        with_numbers = [row for row in group if row.accuracy is not None]
+        with_numbers = [row for row in group if row.accuracy is not None and row.method != ORACLE]
         if len(with_numbers) < 2:
             continue
         ranked = sorted(with_numbers, key=lambda row: -row.interval.mean if row.interval else 0.0)

@@ -58,5 +58,7 @@ def looks(names: list[str]) -> dict[str, Look]:
 
 def save(figure: "Figure", folder: Path, name: str) -> None:
     """Write `name.png` and `name.svg`, without dates or versions: the same figure gives the same bytes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out now, once, and not again for every file
     figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})

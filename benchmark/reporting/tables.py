@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from benchmark.statistics import Interval
@@ -62,7 +62,11 @@ class Table:
     def without_empty_columns(self) -> "Table":
         """The same table without columns in which no row has a value."""
         kept = [c for c in self.columns if any(row.get(c.key) not in (None, "") for row in self.rows)]
-        return Table(kept, self.rows, self.caption, self.notes)
+        return replace(self, columns=kept)
+
+    def without(self, *keys: str) -> "Table":
+        """The same table without these columns."""
+        return replace(self, columns=[column for column in self.columns if column.key not in keys])
 
     def cells(self, row: Mapping[str, Value]) -> list[str]:
         """A row as plain text."""
@@ -136,42 +140,65 @@ _LATEX = str.maketrans(
         **{c: f"\\{c}" for c in "&%$#_{}"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        **{c: f"${c}$" for c in "<>|"},
         "±": r"$\pm$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$",
+        "·": r"$\cdot$",
+        "\N{MINUS SIGN}": "$-$",
         "\N{EN DASH}": "--",
+        "\N{DAGGER}": r"$\dagger$",
+        "\N{UPWARDS ARROW}": r"$\uparrow$",
     }
 )
 
+_LONG = 30
+"""Characters from which on a column of text is broken into lines."""
+
 
 def to_latex(table: Table) -> str:
-    """A table in the style of the booktabs package, which it needs."""
+    """A table in the style of the booktabs package, shrunk to the width of the text if it is wider (graphicx)."""
     rows = []
     for row in table.rows:
         cells = []
         for column, cell in zip(table.columns, table.cells(row), strict=True):
             value = row.get(column.key)
-            escaped = cell.translate(_LATEX)
+            escaped = _latex(cell)
             cells.append(rf"\textbf{{{escaped}}}" if isinstance(value, Estimate) and value.best else escaped)
         rows.append("    " + " & ".join(cells) + r" \\")
-    alignment = "".join("r" if right else "l" for right in _right_aligned(table))
-    header = " & ".join(column.title.translate(_LATEX) for column in table.columns)
-    notes = [rf"  \footnotesize {note.translate(_LATEX)}\par" for note in table.notes]
+    columns = "".join(
+        _latex_column(table, column, right) for column, right in zip(table.columns, _right_aligned(table), strict=True)
+    )
+    header = " & ".join(_latex(column.title) for column in table.columns)
     return "\n".join(
         [
+            r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{table.caption.translate(_LATEX)}}}",
-            rf"  \begin{{tabular}}{{{alignment}}}",
+            rf"  \caption{{{_latex(table.caption)}}}",
+            r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"  \begin{{tabular}}{{{columns}}}",
             r"    \toprule",
             rf"    {header} \\",
             r"    \midrule",
             *rows,
             r"    \bottomrule",
-            r"  \end{tabular}\par\medskip",
-            *notes,
+            r"  \end{tabular}}\par\medskip",
+            r"  \raggedright\footnotesize",
+            *(rf"  {_latex(note)}\par" for note in table.notes),
             r"\end{table}",
             "",
         ]
     )
+
+
+def _latex(words: str) -> str:
+    """Escaped; letters that LaTeX has not set up become question marks, so that it compiles whatever a user named."""
+    return "".join(c if ord(c) < 0x180 or ord(c) in _LATEX else "?" for c in words).translate(_LATEX)
+
+
+def _latex_column(table: Table, column: Column, right: bool) -> str:
+    longest = max((len(text(row.get(column.key), column.decimals)) for row in table.rows), default=0)
+    return "r" if right else "l" if longest < _LONG else r"p{5cm}"
 
 
 def to_html(table: Table) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.reporting.report import Summary
 
 _TOO_MUCH = {"episode_only", "episodes", "parameters", "steps", "difference", "note"}
-_TOO_MUCH_WHEN_NARROW = {"minutes", "transductive", "published", "verdict"}
+_TOO_MUCH_WHEN_NARROW = {"minutes", "ms_per_task", "transductive", "published", "verdict"}
 """Columns left to the files: a terminal has about a hundred characters."""
 
 

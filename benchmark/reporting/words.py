@@ -1,18 +1,60 @@
 """What the numbers say, in sentences made from the numbers."""
 
 from collections.abc import Sequence
-
-import numpy as np
+from dataclasses import dataclass
+from statistics import fmean
 
 from benchmark.reporting.collect import Record
-from benchmark.reporting.rows import Row, settings
+from benchmark.reporting.convergence import improving_seeds
+from benchmark.reporting.ranks import rank_over_datasets
+from benchmark.reporting.rows import ORACLE, Row, settings
 from benchmark.reporting.tables import Estimate
-from benchmark.statistics import NotComparableError, rank_methods
+from benchmark.statistics import NotComparableError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known about one setting.
+
+    Attributes:
+        setting: in words.
+        best: label of the row with the highest mean; empty without results.
+        accuracy: of that row, in words.
+        sure: `yes` if it beats every other; `models` if it does, but with one seed, so that only these trained models
+            are known to differ; `no` if some cannot be told from it; `alone` if nothing was compared.
+        versus: how it stands to the others, in words.
+    """
+
+    setting: str
+    best: str = ""
+    accuracy: str = ""
+    sure: str = "alone"
+    versus: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        if not self.best:
+            return f"{self.setting}: no results yet."
+        rank = {"yes": ", the best", "models": ", the best", "no": ", the highest mean", "alone": ""}[self.sure]
+        link = "" if not self.versus else ", but " if self.sure == "alone" else "; "
+        return f"{self.setting}: {self.best} reaches {self.accuracy}{rank}{link}{self.versus}."
 
 
 def sentences(record: Record, rows: Sequence[Row]) -> list[str]:
-    """One sentence on what is complete, one per setting on what beats what, one on ranks over data sets."""
-    return [_completeness(record), *(_finding(group) for group in settings(rows).values()), *_ranks(rows)]
+    """What is complete, one sentence per setting on what beats what, and what holds of all of them."""
+    first, *rest = headlines(record, rows)
+    return [first, *(finding.sentence for finding in findings(rows)), *rest]
+
+
+def headlines(record: Record, rows: Sequence[Row]) -> list[str]:
+    """What holds of the grid as a whole."""
+    return [_completeness(record), *_overall(rows), *_improving(rows), *_ranks(rows)]
+
+
+def findings(rows: Sequence[Row]) -> list[Finding]:
+    """One per setting."""
+    return [_finding(group) for group in settings(rows).values()]
 
 
 def _completeness(record: Record) -> str:
@@ -25,24 +67,40 @@ def _completeness(record: Record) -> str:
     return f"Incomplete: {done} of {planned} cells are done, {' and '.join(parts)}; what follows may change."
 
 
-def _finding(group: Sequence[Row]) -> str:
-    with_numbers = sorted((r for r in group if r.interval), key=lambda row: -row.interval.mean if row.interval else 0.0)
+def _finding(group: Sequence[Row]) -> Finding:
+    learners = [row for row in group if row.interval and row.method != ORACLE]
+    with_numbers = sorted(learners, key=lambda row: -row.interval.mean if row.interval else 0.0)
     where = group[0].setting_text
     if not with_numbers:
-        return f"{where}: no results yet."
-    best = with_numbers[0]
-    first = f"{where}: {best.label} reaches {_accuracy(best)}"
-    compared = [row for row in with_numbers[1:] if row.comparison is not None]
+        return Finding(where)
+    best, *others = with_numbers
+    compared = [row for row in others if row.comparison is not None]
     if not compared:
-        return f"{first}." if len(with_numbers) == 1 else f"{first}, but was not compared: {best.problems[-1]}."
-    tied = [row.label for row in compared if row.tied_with_best]
+        versus = f"was not compared: {best.problems[-1]}" if others else ""
+        return Finding(where, best.label, _accuracy(best), "alone", versus)
+    tied = [row for row in compared if row.tied_with_best]
     worse = [_behind(row) for row in compared if not row.tied_with_best]
-    parts = [f"{first}{', the best' if worse and not tied else ', the highest mean'}"]
+    parts = []
     if tied:
-        parts.append(f"{_listed(tied)} cannot be told from it")
+        parts.append(f"{_listed([row.label for row in tied])} cannot be told from it{_fastest([best, *tied])}")
     if worse:
         parts.append(f"it beats {_listed(worse)}")
-    return "; ".join(parts) + "."
+    one_seed = any(row.comparison and row.comparison.interval.kind == "episodes only" for row in compared)
+    sure = "no" if tied else "models" if one_seed else "yes"
+    return Finding(where, best.label, _accuracy(best), sure, "; ".join(parts))
+
+
+def _fastest(rows: Sequence[Row]) -> str:
+    """Which of the rows, all alike in accuracy, takes the least time per task, if that was measured."""
+    times = {
+        row.label: fmean(seconds)
+        for row in rows
+        if (seconds := [r.test.seconds_per_task for r in row.results if r.test and r.test.seconds_per_task])
+    }
+    if len(times) < len(rows):
+        return ""
+    label = min(times, key=times.__getitem__)
+    return f" (fastest of these: {label}, {1000 * times[label]:.2g} ms per task)"
 
 
 def _behind(row: Row) -> str:
@@ -62,27 +120,41 @@ def _accuracy(row: Row) -> str:
     return f"{mean} ± {half_width} % ({seeds}{short})"
 
 
-def _ranks(rows: Sequence[Row]) -> list[str]:
-    """Mean ranks over data sets, or why there are none; silent with one data set."""
-    datasets: dict[str, dict[str, list[float]]] = {}
-    for row in rows:
-        if row.interval is not None:
-            dataset = datasets.setdefault(row.cells[0].config.dataset.model_dump_json(), {})
-            dataset.setdefault(row.line, []).append(row.interval.mean)
-    methods = list(dict.fromkeys(line for found in datasets.values() for line in found))
-    if len(datasets) < 2 or len(methods) < 2:
+def _overall(rows: Sequence[Row]) -> list[str]:
+    """Over several settings: in how many each method is best or tied."""
+    compared = [group for group in settings(rows).values() if any(row.tied_with_best for row in group)]
+    if len(compared) < 2:
         return []
-    if any(found.keys() != set(methods) for found in datasets.values()):
-        return ["No ranks over data sets: not every method has a result on every data set."]
-    means = [[sum(found[m]) / len(found[m]) for m in methods] for found in datasets.values()]
+    counts: dict[str, int] = {}
+    for group in compared:
+        for row in (row for row in group if row.method != ORACLE):
+            counts[row.line] = counts.get(row.line, 0) + row.tied_with_best
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{line} in {count}" for line, count in ordered)
+    return [f"Best, or not shown to be worse than the best, in how many of {len(compared)} settings: {shown}."]
+
+
+def _improving(rows: Sequence[Row]) -> list[str]:
+    """Which trainings were cut short."""
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        if not row.ensemble and row.results:
+            found = counts.setdefault(row.line, [0, 0])
+            found[0] += improving_seeds(row)
+            found[1] += len(row.results)
+    shown = [f"{line} ({some} of {of} cells)" for line, (some, of) in counts.items() if some]
+    if not shown:
+        return []
+    return [f"Still improving when training ended: {_listed(shown)}; with longer training the order may change."]
+
+
+def _ranks(rows: Sequence[Row]) -> list[str]:
     try:
-        ranks = rank_methods(methods, np.array(means))
-    except NotComparableError as error:
-        return [f"No ranks over data sets: {error}."]
-    ordered = sorted(ranks.mean_rank.items(), key=lambda item: item[1])
-    return [
-        f"Mean ranks over {len(datasets)} data sets: " + ", ".join(f"{name} {rank:.2f}" for name, rank in ordered) + "."
-    ]
+        ranks = rank_over_datasets(rows)
+    except NotComparableError:
+        return []
+    shown = ", ".join(f"{name} {ranks.mean_rank[name]:.2f}" for name in ranks.ordered)
+    return [f"Mean ranks over data sets: {shown}."]
 
 
 def _listed(names: Sequence[str]) -> str:

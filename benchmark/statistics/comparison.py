@@ -136,6 +136,28 @@ class Ranks:
     mean_rank: dict[str, float]
     p_adjusted: dict[tuple[str, str], float]
 
+    @property
+    def ordered(self) -> list[str]:
+        """The methods, best mean rank first."""
+        return sorted(self.mean_rank, key=self.mean_rank.__getitem__)
+
+    @property
+    def tied_groups(self) -> list[tuple[str, ...]]:
+        """The longest runs of two or more neighbours in rank of which no pair differs: the bars of the diagram."""
+        names, groups, end = self.ordered, [], 0
+        for start in range(len(names)):
+            stop = start + 1
+            while stop < len(names) and all(self._tied(names[stop], one) for one in names[start:stop]):
+                stop += 1
+            if stop > max(end, start + 1):
+                groups.append(tuple(names[start:stop]))
+                end = stop
+        return groups
+
+    def _tied(self, a: str, b: str) -> bool:
+        p = self.p_adjusted.get((a, b), self.p_adjusted.get((b, a)))
+        return p is not None and p > 1 - LEVEL
+
 
 def rank_methods(methods: Sequence[str], accuracy: NDArray[np.floating]) -> Ranks:
     """Rank M methods over T independent tasks from mean accuracies (T, M), as for a critical-difference diagram.

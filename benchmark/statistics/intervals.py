@@ -114,11 +114,15 @@ def crossed_bootstrap(accuracy: NDArray[np.floating], resamples: int = 4000, see
     matrix = as_matrix(accuracy)
     seeds, episodes = matrix.shape
     rng = np.random.default_rng(seed)
-    seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
-    episode_weights = rng.multinomial(episodes, np.full(episodes, 1 / episodes), size=resamples) / episodes
-    means = ((seed_weights @ matrix) * episode_weights).sum(axis=1)
+    means = ((_weights(rng, seeds, resamples) @ matrix) * _weights(rng, episodes, resamples)).sum(axis=1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(matrix.mean()), float(low), float(high), "crossed bootstrap", seeds, episodes, float("nan"))
+
+
+def _weights(rng: np.random.Generator, size: int, resamples: int) -> Matrix:
+    """How often each of `size` things is in each resample with replacement, as a fraction: (resamples, size)."""
+    drawn = rng.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=size * resamples).reshape(resamples, size) / size
 
 
 def _student(mean: float, variance: float, freedom: float, kind: Kind, matrix: Matrix) -> Interval:

@@ -1,11 +1,15 @@
 """Intervals, comparisons and power, against formulas by hand, SciPy and simulated truth."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scikit_posthocs as posthocs
+from matplotlib.figure import Figure
 from scipy import stats
 
 from benchmark.statistics import (
     NotComparableError,
+    Ranks,
     Scores,
     compare,
     compare_with_best,
@@ -220,3 +224,28 @@ def test_ranks_by_hand() -> None:
     ranks = rank_methods(["a", "b", "c"], accuracy)
     assert ranks.mean_rank == pytest.approx({"a": 1.0, "b": 2 + 0.5 / 6, "c": 3 - 0.5 / 6})
     assert ranks.p_adjusted["a", "b"] == pytest.approx(3 * stats.wilcoxon(accuracy[:, 0], accuracy[:, 1]).pvalue)
+
+
+def test_ranks_agree_with_scikit_posthocs() -> None:
+    names = list("abcde")
+    accuracy = np.random.default_rng(8).normal(0.8, 0.02, (12, 5)) + np.array([0.1, 0.0, 0.1, 0.0, 0.05])
+    ranks = rank_methods(names, accuracy)
+    p_values = posthocs.posthoc_wilcoxon(accuracy.T.tolist(), p_adjust="holm")
+    p_values.index = p_values.columns = pd.Index(names)
+    for (a, b), p in ranks.p_adjusted.items():
+        assert p == pytest.approx(p_values.loc[a, b])
+    mean_ranks = pd.DataFrame(accuracy, columns=names).rank(axis=1, ascending=False).mean()
+    assert ranks.mean_rank == pytest.approx(mean_ranks.to_dict())
+    drawn = posthocs.critical_difference_diagram(mean_ranks, p_values, ax=Figure().subplots())
+    bars = sorted(sorted(np.asarray(line.get_xdata())) for (line,) in drawn["crossbars"])
+    ours = sorted([ranks.mean_rank[group[0]], ranks.mean_rank[group[-1]]] for group in ranks.tied_groups)
+    assert len(bars) == 2
+    assert np.array(ours) == pytest.approx(np.array(bars))
+
+
+def test_tied_groups_are_runs_of_neighbours() -> None:
+    ranks = Ranks(
+        {"d": 4.0, "a": 1.0, "b": 2.0, "c": 3.0},
+        {("a", "b"): 0.5, ("a", "c"): 0.01, ("a", "d"): 0.9, ("b", "c"): 0.5, ("b", "d"): 0.01, ("d", "c"): 0.01},
+    )
+    assert ranks.tied_groups == [("a", "b"), ("b", "c")]

@@ -4,7 +4,7 @@ const key = (row, column) => {
   const cell = row.cells[column];
   return cell.dataset.sort ?? cell.textContent.trim();
 };
-for (const table of document.querySelectorAll("table")) {
+for (const table of document.querySelectorAll("section:not(#by-channels) table")) {
   const body = table.tBodies[0];
   [...table.tHead.rows[0].cells].forEach((heading, column) => {
     const button = document.createElement("button");

@@ -1,5 +1,6 @@
 """Figures show the numbers of the table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from benchmark.reporting.collect import collect
 from benchmark.reporting.figures import (
     accuracy_vs_channels,
     accuracy_vs_size,
+    accuracy_vs_time,
     accuracy_vs_unlabelled,
     differences,
     learning_curves,
 )
+from benchmark.reporting.layers import generated_layers
 from benchmark.reporting.rows import Row, make_rows
 from benchmark.reporting.style import looks
+from benchmark.statistics import compare
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 
@@ -54,6 +58,7 @@ def test_one_width_is_shown_too_and_sizes_alike_are_told_apart(tmp_path: Path) -
     assert by_channels is not None and by_size is not None
     assert [label.get_text() for label in by_channels.axes[0].get_xticklabels()] == ["8"]
     assert by_size.axes[0].get_xscale() == "linear"  # a logarithmic axis would label 1.8 and 1.9 thousand alike
+    assert accuracy_vs_size([row for row in rows if row.method == "protonet"]) is None
 
 
 def test_the_forest_has_one_row_per_comparison(tmp_path: Path) -> None:
@@ -98,3 +103,53 @@ def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> N
         assert np.asarray(x).tolist() == [0, 2, 8]
         assert np.asarray(y).tolist() == [100 * row.interval.mean for row in rows if row.line == label and row.interval]
     assert accuracy_vs_unlabelled(rows_of(tmp_path / "without")) is None
+
+
+def test_accuracy_against_time_is_at_the_measured_milliseconds(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    figure = accuracy_vs_time(rows)
+    assert figure is not None
+    (axes,) = figure.axes
+    for container in axes.containers:
+        assert isinstance(container, ErrorbarContainer)
+        members = [row for row in rows if row.line == container.get_label()]
+        tests = [row.results[0].test for row in members]
+        assert np.asarray(container.lines[0].get_xdata()) == pytest.approx(
+            [1000 * t.seconds_per_task for t in tests if t and t.seconds_per_task]
+        )
+    assert sorted(text.get_text() for text in axes.texts) == sorted(str(row.channels) for row in rows)
+    # Records from before it was measured have no such figure.
+    older = [row_without_times(row) for row in rows]
+    assert accuracy_vs_time(older) is None
+
+
+def row_without_times(row: Row) -> Row:
+    cells = []
+    for cell in row.cells:
+        assert cell.result is not None and cell.result.test is not None
+        test = cell.result.test.model_copy(update={"seconds_per_task": None})
+        cells.append(cell.model_copy(update={"result": cell.result.model_copy(update={"test": test})}))
+    return replace(row, cells=tuple(cells))
+
+
+def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) -> None:
+    grid = make_grid(("protonet", "ht-logits", "ht-all", "oracle"), (4, 8), (5,), (0, 1))
+    skill = {"protonet": 0.7, "ht-logits": 0.8, "ht-all": 0.84, "oracle": 0.95}
+    rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda cell: skill[cell.method])))
+    figure = generated_layers(rows)
+    assert figure is not None
+    above, below = figure.axes
+    assert [one.get_label() for one in above.containers] == ["ht-logits", "ht-all", "oracle"]
+    of = {(row.method, row.channels): row for row in rows}
+    for container, channels in zip(below.containers, (4, 8), strict=True):
+        assert isinstance(container, ErrorbarContainer)
+        gain = compare(of["ht-all", channels].scores, of["ht-logits", channels].scores).interval
+        assert np.asarray(container.lines[0].get_ydata()) == pytest.approx([100 * gain.mean])
+        assert np.ptp(container.lines[2][0].get_segments()[0][:, 1]) == pytest.approx(200 * gain.half_width)
+    # Table 4 of the paper: 82.0 - 77.9 and 94.6 - 94.4.
+    crosses = [float(np.asarray(line.get_ydata())[0]) for line in below.get_lines() if line.get_marker() == "x"]
+    assert crosses == pytest.approx([4.1, 0.2])
+    # The oracle sees more than the others: it is neither the best nor compared.
+    assert all(of["ht-all", channels].tied_with_best for channels in (4, 8))
+    assert of["oracle", 4].comparison is None and not of["oracle", 4].tied_with_best
+    assert generated_layers([row for row in rows if row.method != "ht-all"]) is None

@@ -1,21 +1,31 @@
 """Reports from real run directories with simulated numbers."""
 
+import base64
 import csv
 import json
+import re
 import shutil
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
+from benchmark.config import CellConfig
 from benchmark.errors import UserError
-from benchmark.reporting import Summary, print_table, rebuild_report, write_report
+from benchmark.grid import Grid
+from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_report, write_report
 from benchmark.reporting.collect import Record, collect
+from benchmark.reporting.html import resolved
 from benchmark.reporting.report import summarize
+from benchmark.reporting.rows import task_text
+from benchmark.reporting.words import findings
 from benchmark.statistics import two_way_interval
 from benchmark.store import ExperimentStore
+from tests.benchmark.helpers import invoke
 from tests.benchmark.reporting.simulated import fail, finish, make_grid, simulate
 
 SKILL = {"protonet": 0.80, "ht-all": 0.90}
@@ -29,6 +39,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Summa
     experiment = simulate(grid, folder / "runs", lambda cell: SKILL[cell.method])
     fail(experiment, grid.cells[0], "ValueError: 3 < 4 & <script>alert(1)</script>")
     shutil.rmtree(experiment.cell(grid.cells[-1]).folder)
+    looked_into = experiment.cell(grid.cells[-2]).folder / "inspect"
+    looked_into.mkdir()
+    (looked_into / "attention.svg").write_text("<svg/>")
+    (looked_into / "attention.png").write_bytes(b"png")
     return folder / "results", folder / "runs", write_report(grid, experiment, folder / "results")
 
 
@@ -39,9 +53,10 @@ def test_a_report_is_rebuilt_byte_for_byte_without_the_runs(
     record = ("grid.yaml", "cells.json", "accuracies.npz")
     for name in record:
         shutil.copy(out / name, tmp_path / name)
+    shutil.copytree(out / "inspect", tmp_path / "inspect")
     rebuild_report(tmp_path)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    before = {path.name: path.read_bytes() for path in out.rglob("*.*")}
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
     assert before.keys() >= {"table.md", "table.csv", "table.tex", "report.html", "provenance.json"}
     for figure in ("accuracy-vs-channels", "accuracy-vs-size", "differences", "learning-curves"):
         assert before[f"{figure}.png"].startswith(b"\x89PNG")
@@ -148,6 +163,41 @@ def test_the_page_needs_nothing_else_and_runs_nothing_from_the_results(written: 
     assert "&lt;script&gt;alert(1)" in html
 
 
+def test_the_page_says_which_method_to_pick_and_how_sure_that_is(written: tuple[Path, Path, Summary]) -> None:
+    html = (written[0] / "report.html").read_text()
+    choice = html[html.index('id="choice"') : html.index('id="by-channels"')]
+    (at_8,) = [row for row in re.findall(r"<tr>.*?</tr>", choice, flags=re.DOTALL) if "8 channels" in row]
+    assert "<strong>ht-all</strong>" in at_8
+    assert ">sure<" in at_8
+    assert re.search(r"it beats protonet by [\d.]+ points \([\d.]+ to [\d.]+, p ", at_8)
+
+
+def test_the_page_holds_the_pictures_of_inspection_and_every_setting(written: tuple[Path, Path, Summary]) -> None:
+    html = (written[0] / "report.html").read_text()
+    pictures = html[html.index('id="pictures"') : html.index('id="unfinished"')]
+    assert base64.b64encode(b"<svg/>").decode() in pictures
+    settings = yaml.safe_load(resolved(written[2].record))
+    assert settings["every cell"]["train.validation_episodes"] == 200  # a default
+    assert settings["varies"] == {"method": ["protonet", "ht-all"], "model.channels": [8, 16], "seed": [0, 1, 2]}
+    assert escape(resolved(written[2].record)) in html
+
+
+def test_every_folder_is_rebuilt_by_one_command(written: tuple[Path, Path, Summary], tmp_path: Path) -> None:
+    begun, not_begun = tmp_path / "results" / "begun", tmp_path / "results" / "not-begun"
+    begun.mkdir(parents=True)
+    for file in ("grid.yaml", "cells.json", "accuracies.npz"):
+        shutil.copy(written[0] / file, begun / file)
+    write_report(make_grid(seeds=(0,)), ExperimentStore(tmp_path / "none"), not_begun)
+    before = (not_begun / "report.html").read_bytes()
+    (not_begun / "report.html").unlink()
+    done = invoke("report", "--all", tmp_path / "results")
+    assert done.exit_code == 0, done.output
+    assert (begun / "table.md").read_bytes() == (written[0] / "table.md").read_bytes()
+    assert (not_begun / "report.html").read_bytes() == before
+    with pytest.raises(UserError, match="no folder that htbench report wrote"):
+        list(rebuild_all(tmp_path))
+
+
 def test_a_terminal_shows_the_table_and_the_findings(written: tuple[Path, Path, Summary]) -> None:
     console = Console(width=120, record=True, quiet=False, file=(written[0].parent / "terminal.txt").open("w"))
     print_table(written[2], console)
@@ -165,6 +215,7 @@ def test_one_seed_is_labelled(tmp_path: Path) -> None:
     assert any(note.startswith("*: one seed") for note in summary.table.notes)
     assert all("*" in summary.table.cells(row)[1] for row in summary.table.rows)
     assert "one seed: of these two trained models only" in summary.sentences[1]
+    assert [finding.sure for finding in findings(summary.rows)] == ["models"]
 
 
 def test_methods_that_do_not_differ_are_all_bold(tmp_path: Path) -> None:
@@ -223,3 +274,12 @@ def test_a_missing_or_damaged_record_is_the_users_to_mend(
         (tmp_path / name).write_text("{")
         with pytest.raises(UserError, match="damaged"):
             rebuild_report(tmp_path)
+
+
+def test_a_task_is_named_with_its_unlabelled_images_and_distractors(tmp_path: Path) -> None:
+    grid = make_grid(("protonet",), channels=(8,), seeds=(0,))
+    episodes = {"ways": 5, "unlabelled": 4, "distractors": 3}
+    config = CellConfig.model_validate(grid.cells[0].model_dump(exclude={"episodes"}) | {"episodes": episodes})
+    for axes in ({}, {"episodes.distractors": (3,)}):
+        (cell,) = collect(Grid("semi", (config,), axes, Path("x"), "name: semi\n"), ExperimentStore(tmp_path)).cells
+        assert task_text(cell) == "Omniglot 5-way 1-shot +4 unlabelled, 3 distractor classes"

@@ -49,7 +49,7 @@ def test_csv_keeps_fractions_and_splits_estimates() -> None:
 def test_latex_escapes_what_latex_reads() -> None:
     lines = to_latex(TABLE).splitlines()
     assert r"    ht\_all & \textbf{95.46 $\pm$ 0.61} & 12,345 &  \\" in lines
-    assert r"    maml++ & 90.00 $\pm$ 1.20* & -- & a|b \& 5 \% <x> \\" in lines
+    assert r"    maml++ & 90.00 $\pm$ 1.20* & -- & a$|$b \& 5 \% $<$x$>$ \\" in lines
     assert r"  \begin{tabular}{lrrl}" in lines
     assert [line.strip() for line in lines if line.strip().endswith("rule")] == [
         r"\toprule",
@@ -76,3 +76,4 @@ def test_values_for_people(value: str | int | float | bool | None, expected: str
 def test_empty_columns_can_be_dropped() -> None:
     table = Table(TABLE.columns, TABLE.rows[:1], TABLE.caption, ())
     assert [column.key for column in table.without_empty_columns().columns] == ["method", "accuracy", "n"]
+    assert [column.key for column in TABLE.without("n", "method").columns] == ["accuracy", "note"]
