@@ -44,6 +44,7 @@ def load_client() -> "type[MlflowClient]":
         MlflowMissingError: it is not installed.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     try:
@@ -72,20 +73,31 @@ def open_experiment(uri: str, name: str) -> "tuple[MlflowClient, str]":
         client = client_class(uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            database = database_file(uri)
-            location = None if database is None else (artifact_folder(database) / name).as_uri()
-            # The kind tells the interface that this is not about language models.
-            return client, client.create_experiment(
-                name, location, {"mlflow.experimentKind": "custom_model_development"}
-            )
+            return client, _create_experiment(client, uri, name)
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return client, str(experiment.experiment_id)
 
 
+def _create_experiment(client: "MlflowClient", uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    database = database_file(uri)
+    location = None if database is None else (artifact_folder(database) / name).as_uri()
+    try:
+        # The kind tells the interface that this is not about language models.
+        return str(client.create_experiment(name, location, {"mlflow.experimentKind": "custom_model_development"}))
+    except MlflowException:
+        # Through a server another process may have been quicker; names of experiments are unique.
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            raise
+        return str(experiment.experiment_id)
+
+
 @contextlib.contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """Be the only htbench on this machine that writes to a SQLite store; a server sees to that itself.
+    """Be the only htbench on this machine that writes to a SQLite store; for servers see `benchmark.tracking.runs`.
 
     Raises:
         TimeoutError: another process has been writing for a minute.

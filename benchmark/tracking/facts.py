@@ -18,7 +18,8 @@ Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 # In characters; MLflow cuts a tag at 8000.
 _REASON_LENGTH = 500
 _TRACEBACK_LENGTH = 5000
-_LOG_LENGTH = 200_000
+_DIGEST_LENGTH = 12  # MLflow takes 36 and prints them in full wherever it names a dataset
+_LOG_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,23 @@ class Point:
     value: float
     step: int
     time: int
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """One split as a run used it.
+
+    Attributes:
+        name: dataset and split.
+        digest: the beginning of a SHA-256: of all images for training and validation, of the frozen episodes for test.
+        context: the split.
+        profile: what else is known of it.
+    """
+
+    name: str
+    digest: str
+    context: Literal["train", "validation", "test"]
+    profile: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class RunFacts:
         ended: the same; None while the run is not over.
         curve: values over training, at most one for each name and step.
         final: values of a finished run.
+        datasets: what a finished run was trained, chosen and tested on.
         attempt: differs once a cell was started again from nothing; "" before its first record.
     """
 
@@ -55,6 +74,7 @@ class RunFacts:
     ended: int | None
     curve: list[Point] = field(default_factory=list)
     final: list[Point] = field(default_factory=list)
+    datasets: list[DatasetFacts] = field(default_factory=list)
     attempt: str = ""
 
 
@@ -66,7 +86,8 @@ def cell_facts(cell: CellStore, state: State, axes: Iterable[str]) -> RunFacts:
     status = _status(state, records)
     reason = _reason(status, records, result)
     started, ended = time_span(cell)
-    tags = {"kind": "cell", "cell.key": config.key, "seed": str(config.seed), **setting_tags(config)}
+    tags = {"kind": "cell", "cell.key": config.key, "cell.state": state, "seed": str(config.seed)}
+    tags |= setting_tags(config)
     if reason:
         tags["status.reason"] = reason
     if result and result.test:
@@ -84,19 +105,21 @@ def cell_facts(cell: CellStore, state: State, axes: Iterable[str]) -> RunFacts:
         ended=None if status in ("SCHEDULED", "RUNNING") else ended,
         curve=_curve(records, ended),
         final=_final(result, interval, ended),
+        datasets=_datasets(config, result),
         attempt=hashlib.sha256(json.dumps(records[0]).encode()).hexdigest()[:12] if records else "",
     )
 
 
-def cell_artifacts(cell: CellStore) -> dict[str, str]:
-    """The texts to keep with a cell's run: configuration, record, end of the log."""
-    result = cell.result()
-    texts = {"config.json": cell.config().model_dump_json(indent=1)}
-    if result is not None:
-        texts["result.json"] = result.model_dump_json(indent=1)
+def cell_artifacts(cell: CellStore) -> dict[str, bytes]:
+    """The files to keep with a cell's run, named as in its folder: all a report needs, and the end of the log.
+
+    Metrics are kept as such, weights as a model.
+    """
+    files = sorted([*cell.folder.glob("*.json"), *cell.folder.glob("*.npy")])
+    contents = {path.name: path.read_bytes() for path in files}
     if cell.log_file.exists():
-        texts["log.txt"] = cell.log_file.read_text(errors="replace")[-_LOG_LENGTH:]
-    return texts
+        contents[cell.log_file.name] = cell.log_file.read_bytes()[-_LOG_BYTES:]
+    return contents
 
 
 def setting_tags(config: CellConfig) -> dict[str, str]:
@@ -171,6 +194,10 @@ def _final(result: Result | None, interval: Interval | None, time: int) -> list[
     if result and result.test and interval:
         values |= {"test/accuracy": result.test.accuracy}
         values |= {"test/accuracy_ci_low": interval.low, "test/accuracy_ci_high": interval.high}
+        if result.test.seconds_per_task is not None:
+            values["time/test_s_per_task"] = result.test.seconds_per_task
+        if result.ensemble:
+            values["test/ensemble_accuracy"] = result.ensemble.accuracy
     if result and result.training and result.training.steps:
         step = result.training.steps
         values["val/best_accuracy"] = result.training.best_validation_accuracy
@@ -180,6 +207,19 @@ def _final(result: Result | None, interval: Interval | None, time: int) -> list[
         values["model/parameters"] = result.model.parameters
         values["model/solver_parameters"] = result.model.solver_parameters
     return [Point(name, float(value), step, time) for name, value in values.items()]
+
+
+def _datasets(config: CellConfig, result: Result | None) -> list[DatasetFacts]:
+    if result is None or result.data is None or result.test is None:
+        return []
+    name, digest = result.data.name, result.data.sha256
+    options = {**config.dataset.model_dump(mode="json"), "sha256": digest}
+    test = {**options, "episodes": result.test.episodes, "episodes_sha256": result.test.sha256}
+    return [
+        DatasetFacts(f"{name} train", digest[:_DIGEST_LENGTH], "train", options),
+        DatasetFacts(f"{name} validation", digest[:_DIGEST_LENGTH], "validation", options),
+        DatasetFacts(f"{name} test", result.test.sha256[:_DIGEST_LENGTH], "test", test),
+    ]
 
 
 def _note(config: CellConfig, state: State, reason: str, result: Result | None, interval: Interval | None) -> str:

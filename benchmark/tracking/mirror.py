@@ -39,6 +39,12 @@ class Mirror:
         if event.kind == "tick" and time.monotonic() >= self._due:
             self.update()
 
+    def grow(self, grid: Grid) -> None:
+        """The grid has more cells now, as while methods are tuned."""
+        self._grid = grid
+        if self._writer is not None:
+            self._writer.grid = grid
+
     def update(self) -> None:
         """Write what is new."""
         self._shelter(lambda writer: writer.update())
@@ -46,6 +52,10 @@ class Mirror:
     def finish(self, report: Path | None = None) -> None:
         """Write what is new, the means over seeds, and the files in the folder `report`."""
         self._shelter(lambda writer: writer.finish(report))
+
+    def enrich(self) -> None:
+        """Write the models, and the figures of what HyperTransformers do."""
+        self._shelter(lambda writer: writer.enrich())
 
     def _shelter(self, write: Callable[[Writer], object]) -> None:
         if self._missing:
@@ -73,12 +83,13 @@ class Mirror:
 
 @contextlib.contextmanager
 def open_mirror(uri: str | None, grid: Grid, experiment: ExperimentStore) -> Iterator[Mirror]:
-    """A mirror for one launch, brought up to date at the end however the launch ends."""
+    """A mirror for one launch, brought up to date at the end however the launch ends; not enriched if interrupted."""
     mirror = Mirror(uri, grid, experiment)
     try:
         yield mirror
     finally:
         mirror.finish()
+    mirror.enrich()
 
 
 def sync(experiment: ExperimentStore, grid: Grid, uri: str | None, report: Path | None = None) -> None:
@@ -92,6 +103,7 @@ def sync(experiment: ExperimentStore, grid: Grid, uri: str | None, report: Path 
         writer = Writer(uri, grid, experiment)
         writer.continue_launch()
         writer.finish(report)
+        writer.enrich()
     except UserError:
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from benchmark.tracking.connection import (
     load_client,
     tracking_uri,
 )
+from benchmark.tracking.view import CELLS, MEANS, view_address
 
 _HOST = "127.0.0.1"
 
@@ -26,12 +27,14 @@ def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     return command, {**os.environ, **quiet}
 
 
-def experiment_page(uri: str, address: str, name: str | None) -> str:
-    """Where a browser finds the table of an experiment's runs, or the list of experiments if there is no such one."""
+def experiment_page(uri: str, address: str, name: str | None, view: str = CELLS) -> str:
+    """Where a browser finds a view of an experiment's runs, or the list of experiments if there is no such one."""
     experiment = None if name is None else load_client()(uri).get_experiment_by_name(name)
-    path = "" if experiment is None else f"/{experiment.experiment_id}/runs"
     # The interface would otherwise open in the dress of its pages for language models.
-    return f"{address}/#/experiments{path}?workflowType=machine_learning"
+    kind = "workflowType=machine_learning"
+    if experiment is None:
+        return f"{address}/#/experiments?{kind}"
+    return f"{address}/#/experiments/{experiment.experiment_id}/runs?{kind}{view_address(view)}"
 
 
 def serve_ui(uri: str | None, name: str | None, port: int) -> None:
@@ -47,11 +50,14 @@ def serve_ui(uri: str | None, name: str | None, port: int) -> None:
     remote = uri.startswith(("http://", "https://"))
     address = uri.rstrip("/") if remote else f"http://{_HOST}:{port}"
     try:
-        page = experiment_page(uri, address, name)
+        cells, means = (experiment_page(uri, address, name, view) for view in (CELLS, MEANS))
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"MLflow at {uri} cannot be read: {brief(error)}") from error
+    page = cells
+    if cells != means:
+        page = f"means over seeds: {means}\ncells: {cells}\ncharts: {cells}&compareRunsMode=CHART"
     if remote:
         print(page)
         return

@@ -1,39 +1,50 @@
 """Brings MLflow into line with the run directory: compares what runs should say with what they do, logs the difference.
 
 One experiment per grid. In it, one run per launch of `htbench run`, one per cell, and one per setting for the mean over
-seeds; the tag `kind` tells them apart. Cells are found by the tag `cell.key`, so a cell that is continued by a later
-launch stays one run. It is moved under the newest launch: the topmost row of the interface then unfolds to the whole
-grid as it stands, while older launches keep their YAML and report. Means stay at the top level, in sight without
-unfolding anything.
+seeds; the tag `kind` tells them apart. Cells are found by the tag `cell.key` (see `benchmark.tracking.runs`), so a cell
+that is continued by a later launch stays one run. It is moved under the newest launch: the topmost row of the interface
+then unfolds to the whole grid as it stands, while older launches keep their YAML and report. Means stay at the top
+level, in sight without unfolding anything.
 """
 
 import csv
 import hashlib
 import io
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.axes import axis_value
 from benchmark.grid import Grid
 from benchmark.plan import make_plan
 from benchmark.provenance import code_version
 from benchmark.store import CellStore, ExperimentStore, State
 from benchmark.tracking.aggregates import aggregate_facts
 from benchmark.tracking.connection import exclusive, open_experiment
-from benchmark.tracking.facts import Point, RunFacts, Status, cell_artifacts, cell_facts
+from benchmark.tracking.facts import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
+from benchmark.tracking.inspections import inspection_figures
+from benchmark.tracking.models import log_model
+from benchmark.tracking.runs import Kind, Runs, new_key
+from benchmark.tracking.view import experiment_tags, launch_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_KEYS = ("cell.key", "aggregate.key")
+GRID_FILE = "grid.json"
+"""Artifact of a launch: the grid as resolved, see `Writer._resolved`."""
+LAST_STEPS = "mirror.last_steps"
+"""Tag of a cell: JSON, the last step logged of each metric over training."""
+
 _NOTE = "mlflow.note.content"
 _PARENT = "mlflow.parentRunId"
-_LAST_STEPS = "mirror.last_steps"  # JSON: the last step logged, for each metric
 _ATTEMPT = "mirror.attempt"
+_GRID_HASH = "grid.hash"
 _OPTIONAL_TAGS = ("status.reason", "episodes.sha256", "git.commit", "device")  # taken away when they no longer hold
 _POINTS_PER_CALL = 1000  # MLflow refuses more
 
@@ -44,9 +55,11 @@ class Writer:
     """Writes one grid to MLflow. Whatever MLflow raises passes through."""
 
     def __init__(self, uri: str, grid: Grid, experiment: ExperimentStore) -> None:
-        self._uri, self._grid, self._experiment = uri, grid, experiment
+        self.grid = grid
+        self._uri, self._experiment = uri, experiment
         self._client, self._id = open_experiment(uri, grid.name)
-        self._launch_id = ""
+        self._runs = Runs(self._client, self._id)
+        self._launch: Run | None = None
         self._written: dict[str, _Mark] = {}  # by name of a cell's folder
 
     def launch(self) -> None:
@@ -57,14 +70,15 @@ class Writer:
         now = datetime.now(UTC)
         commit, changed = code_version()
         code = {} if commit is None else {"git.commit": commit, "git.uncommitted_changes": str(changed).lower()}
-        self._create_launch(f"launch {now:%Y-%m-%d %H:%M} UTC", round(now.timestamp() * 1000), code)
+        name = f"launch {now:%Y-%m-%d %H:%M} UTC"
+        started = round(now.timestamp() * 1000)
+        created = self._runs.create("launch", new_key(), name, started, code)
+        self._log_grid(created)
+        self._launch = created
 
     def continue_launch(self) -> None:
-        """Write to the newest launch there is, or to one that stands for whatever filled the run directory."""
-        if launches := self._launches():
-            self._launch_id = launches[0].info.run_id
-        else:
-            self._create_launch("from disk", round(time.time() * 1000), {})
+        """Write to the newest launch of this very grid, or to one that stands for what filled the run directory."""
+        self._launch = self._runs.write(None, self._latest_launch, self._log_grid)
 
     def update(self) -> None:
         """Write what has changed on disk since the last call."""
@@ -73,88 +87,146 @@ class Writer:
         if not changed:
             return
         with exclusive(self._uri):
-            known = self._find("cell")
+            known = self._runs.find("cell")
+            newest = self._launches()[0].info.run_id
             for cell, mark in changed.items():
-                facts = cell_facts(cell, mark[0], self._grid.axes)
-                self._bring_into_line(known.get(facts.tags["cell.key"]), facts, cell)
+                facts = cell_facts(cell, mark[0], self.grid.axes)
+                facts.tags[_PARENT] = newest
+                self._bring_into_line("cell", known, facts, cell)
                 self._written[cell.folder.name] = mark
 
     def finish(self, report: Path | None) -> None:
-        """Update; then the means over seeds, the report's files, and how the launch ended unless cells still run."""
+        """Compare everything; then the means over seeds, the report's files, and how the launch ended.
+
+        A launch goes on as long as some cell runs.
+        """
+        self._written.clear()
         self.update()
         with exclusive(self._uri):
-            known = self._find("aggregate")
-            for facts in aggregate_facts(self.cells(), self._grid.axes):
-                self._bring_into_line(known.get(facts.tags["aggregate.key"]), facts)
-            if report is not None:
-                self._client.log_artifacts(self._launch_id, str(report), "report")
-            states = Counter(cell.state() for cell in self.cells())
-            run = self._client.get_run(self._launch_id)
-            counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-            self._log_tags(run, {_NOTE: f"{self._grid.name}, {len(self._grid.cells)} cells: {counts}"}, {})
-            status = _launch_status(states)
-            if status not in ("RUNNING", run.info.status):
-                self._client.set_terminated(self._launch_id, status)
+            for name, value in experiment_tags(self.grid).items():
+                self._client.set_experiment_tag(self._id, name, value)
+            known = self._runs.find("aggregate")
+            for facts in aggregate_facts(self.cells(), self.grid.axes):
+                self._bring_into_line("aggregate", known, facts)
+            self._launch = self._runs.write(
+                self._launch, self._latest_launch, lambda run: self._finish_launch(run, report)
+            )
+
+    def enrich(self) -> None:
+        """Add what takes longer: weights of finished cells as models, and figures of what HyperTransformers do.
+
+        Figures are drawn for one seed of each setting.
+        """
+        runs = self._runs.find("cell")
+        drawn: set[str] = set()
+        for cell in self.cells():
+            config = cell.config()
+            if config.key not in runs or cell.state() != "done":
+                continue
+            setting = config.model_copy(update={"seed": 0}).key
+            figures = inspection_figures(cell, draw=setting not in drawn)
+            drawn.add(setting)
+            with exclusive(self._uri):
+                self._runs.write(
+                    runs[config.key],
+                    partial(self._find_cell, config.key),
+                    partial(self._log_extras, cell=cell, figures=figures),
+                )
 
     def cells(self) -> list[CellStore]:
         """The grid's cells that have a folder."""
         folders = {cell.folder for cell in self._experiment.cells()}
-        return [cell for config in self._grid.cells if (cell := self._experiment.cell(config)).folder in folders]
+        return [cell for config in self.grid.cells if (cell := self._experiment.cell(config)).folder in folders]
 
-    def _create_launch(self, name: str, started: int, tags: dict[str, str]) -> None:
-        keys = "\n".join(sorted(config.key for config in self._grid.cells))
-        tags = {"kind": "launch", "grid.hash": hashlib.sha256(keys.encode()).hexdigest()[:12], **tags}
-        self._launch_id = self._client.create_run(self._id, started, tags, name).info.run_id
-        self._client.log_text(self._launch_id, self._grid.text, "grid.yaml")
-        self._client.log_text(self._launch_id, self._plan(), "plan.csv")
+    def _find_cell(self, key: str) -> "Run":
+        return self._runs.find("cell")[key]
+
+    def _log_extras(self, run: "Run", cell: CellStore, figures: Path | None) -> None:
+        log_model(self._client, run, cell)
+        if figures is not None and not self._client.list_artifacts(run.info.run_id, figures.name):
+            self._client.log_artifacts(run.info.run_id, str(figures), figures.name)
+
+    def _latest_launch(self) -> "Run":
+        for run in self._launches():
+            if run.data.tags.get(_GRID_HASH) == self._grid_hash():
+                return run
+        return self._runs.create("launch", self._grid_hash(), "from disk", round(time.time() * 1000))
+
+    def _log_grid(self, run: "Run") -> None:
+        """The plan, and the grid as written and as resolved; it grows while methods are tuned."""
+        if run.data.tags.get(_GRID_HASH) != self._grid_hash():
+            texts = {"grid.yaml": self.grid.text, GRID_FILE: self._resolved(), "plan.csv": self._plan()}
+            self._log_files(run, {name: text.encode() for name, text in texts.items()})
+            self._log_tags(run, {_GRID_HASH: self._grid_hash()}, {})
+
+    def _grid_hash(self) -> str:
+        keys = "\n".join(sorted(config.key for config in self.grid.cells))
+        return hashlib.sha256(f"{keys}\n{self.grid.text}".encode()).hexdigest()[:12]
+
+    def _finish_launch(self, run: "Run", report: Path | None) -> None:
+        self._log_grid(run)
+        if report is not None:
+            self._client.log_artifacts(run.info.run_id, str(report), "report")
+        states = Counter(cell.state() for cell in self.cells())
+        self._log_tags(run, {_NOTE: launch_note(self.grid, states, report)}, {})
+        status = _launch_status(states)
+        if status not in ("RUNNING", self._client.get_run(run.info.run_id).info.status):
+            self._client.set_terminated(run.info.run_id, status)
+
+    def _resolved(self) -> str:
+        """The grid without its file and its plugins: name, axes, and each cell's configuration and place on them."""
+        cells = [
+            {
+                "config": config.model_copy(update={"plugins": ()}).model_dump(mode="json"),
+                "axes": {axis: axis_value(config, axis) for axis in self.grid.axes},
+            }
+            for config in self.grid.cells
+        ]
+        return json.dumps({"name": self.grid.name, "axes": self.grid.axes, "cells": cells}, indent=1)
 
     def _plan(self) -> str:
         table = io.StringIO()
         rows = csv.writer(table)
         rows.writerow(["cell", "state", "seconds of training left", "note"])
-        for planned in make_plan(self._grid.cells, self._experiment):
+        for planned in make_plan(self.grid.cells, self._experiment):
             left = "" if planned.remaining_seconds is None else round(planned.remaining_seconds)
             rows.writerow([planned.store.folder.name, planned.state, left, planned.note])
         return table.getvalue()
 
     def _launches(self) -> "list[Run]":
         """Newest first."""
-        return list(self._client.search_runs([self._id], "tags.kind = 'launch'"))
+        return list(self._runs.find("launch").values())
 
-    def _find(self, kind: str) -> "dict[str, Run]":
-        """The runs of this kind by key; of two with the same key (a server lets two launches race) the older."""
-        found: dict[str, Run] = {}
-        token: str | None = None
-        while True:
-            page = self._client.search_runs([self._id], f"tags.kind = '{kind}'", page_token=token)
-            found |= {run.data.tags[f"{kind}.key"]: run for run in page}
-            token = page.token
-            if not token:
-                return found
-
-    def _bring_into_line(self, run: "Run | None", facts: RunFacts, cell: CellStore | None = None) -> None:
-        """Log what the run lacks of the facts; the status comes last, so that a write cut short is made good later."""
+    def _bring_into_line(
+        self, kind: Kind, known: "dict[str, Run]", facts: RunFacts, cell: CellStore | None = None
+    ) -> None:
+        key = facts.tags[f"{kind}.key"]
+        run = known.get(key)
         if run is not None and facts.attempt and run.data.tags.get(_ATTEMPT, facts.attempt) != facts.attempt:
             # The cell was started again from nothing: the curve in MLflow is another training's.
-            self._client.delete_run(run.info.run_id)
+            self._runs.delete(run)
             run = None
-        if run is None:
-            identity = {name: value for name, value in facts.tags.items() if name in ("kind", *_KEYS)}
-            run = self._client.create_run(self._id, facts.started, identity, facts.name)
-        if cell is not None and run.data.tags.get(_NOTE) != facts.tags[_NOTE]:
-            for name, text in cell_artifacts(cell).items():
-                self._client.log_text(run.info.run_id, text, name)
+        self._runs.write(
+            run,
+            lambda: self._runs.create(kind, key, facts.name, facts.started),
+            lambda run: self._fill(run, facts, cell),
+        )
 
+    def _fill(self, run: "Run", facts: RunFacts, cell: CellStore | None) -> None:
+        """Log what the run lacks of the facts; the status comes last, so that a write cut short is made good later."""
+        if cell is not None and run.data.tags.get(_NOTE) != facts.tags[_NOTE]:
+            self._log_files(run, cell_artifacts(cell))
         tags = dict(facts.tags)
-        last: dict[str, int] = json.loads(run.data.tags.get(_LAST_STEPS, "{}"))
+        last: dict[str, int] = json.loads(run.data.tags.get(LAST_STEPS, "{}"))
         points = [point for point in facts.curve if point.step > last.get(point.name, -1)]
         if cell is not None:
             last |= {point.name: point.step for point in points}
-            tags |= {_PARENT: self._launch_id, _LAST_STEPS: json.dumps(last, sort_keys=True)}
+            tags |= {LAST_STEPS: json.dumps(last, sort_keys=True)}
             tags |= {_ATTEMPT: facts.attempt} if facts.attempt else {}
         shown = {**run.data.metrics, **{point.name: point.value for point in facts.curve}}
         points += [point for point in facts.final if shown.get(point.name) != point.value]
         self._log_points(run, points)
+        self._log_datasets(run, facts.datasets)
         self._log_tags(run, tags, facts.params)
         for name in _OPTIONAL_TAGS:
             if name in run.data.tags and name not in tags:
@@ -164,6 +236,29 @@ class Writer:
                 self._client.update_run(run.info.run_id, facts.status)
             else:
                 self._client.set_terminated(run.info.run_id, facts.status, facts.ended)
+
+    def _log_files(self, run: "Run", files: dict[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self._client.log_artifacts(run.info.run_id, folder)
+
+    def _log_datasets(self, run: "Run", datasets: list[DatasetFacts]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        used = run.inputs.dataset_inputs if run.inputs else []
+        known = {(one.dataset.name, one.dataset.digest) for one in used}
+        new = [
+            DatasetInput(
+                # How to get at the data again: the grid's `dataset` section.
+                Dataset(d.name, d.digest, "htbench", json.dumps(d.profile), profile=json.dumps(d.profile)),
+                [InputTag("mlflow.data.context", d.context)],
+            )
+            for d in datasets
+            if (d.name, d.digest) not in known
+        ]
+        if new:
+            self._client.log_inputs(run.info.run_id, new)
 
     def _log_points(self, run: "Run", points: list[Point]) -> None:
         from mlflow.entities import Metric

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.grid import Grid
-from benchmark.result import Model, Provenance, Result, TestScore, Training
+from benchmark.result import Data, Model, Provenance, Result, TestScore, Training
 from benchmark.store import CellStore, ExperimentStore
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
@@ -50,6 +50,7 @@ def score(cell: CellStore, steps: int) -> np.ndarray:
             best_step=steps,
             best_validation_accuracy=1 - 1 / steps,
         ),
+        data=Data(name="glyphs", sha256="d" * 64),
         model=Model(parameters=1234, solver_parameters=56, transductive=False),
         provenance=Provenance(
             commit="c" * 40,
@@ -65,9 +66,9 @@ def score(cell: CellStore, steps: int) -> np.ndarray:
     return accuracy
 
 
-def runs(uri: str, kind: str = "cell") -> list[Run]:
+def runs(uri: str, kind: str = "cell", name: str = "small") -> list[Run]:
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("small")
+    experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
 
@@ -81,18 +82,21 @@ def curve(uri: str, run: Run, name: str) -> list[tuple[int, float]]:
     return sorted((m.step, m.value) for m in MlflowClient(uri).get_metric_history(run.info.run_id, name))
 
 
-def content(uri: str) -> dict[str, Any]:
+def content(uri: str, name: str = "small") -> dict[str, Any]:
     """All MLflow holds on cells and means, without its own identifiers and without which launch is the parent."""
     client = MlflowClient(uri)
     found = {}
-    for run in runs(uri) + runs(uri, "aggregate"):
-        tags = {name: value for name, value in run.data.tags.items() if name != "mlflow.parentRunId"}
+    for run in runs(uri, name=name) + runs(uri, "aggregate", name):
+        tags = {tag: value for tag, value in run.data.tags.items() if tag != "mlflow.parentRunId"}
         histories = {
-            name: sorted((m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
+            metric: sorted((m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, metric))
+            for metric in run.data.metrics
         }
         artifacts = sorted(file.path for file in client.list_artifacts(run.info.run_id))
-        found[run.info.run_name] = (run.info.status, run.info.end_time, run.data.params, tags, histories, artifacts)
+        assert run.inputs is not None
+        used = sorted((one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs)
+        shown = (run.info.status, run.info.end_time, run.data.params, tags, histories, artifacts, used)
+        found[run.info.run_name] = shown
     return found
 
 

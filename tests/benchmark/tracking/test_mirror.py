@@ -52,7 +52,7 @@ def test_cell_is_shown_with_its_numbers(uri: str, grid: Grid, experiment: Experi
     assert curve(uri, run, "train/loss") == [(step, 1 / step) for step in range(1, 6)]
     assert run.info.end_time == 1_790_002_800_000  # 2026-09-21T15:00Z
     texts = {file.path for file in MlflowClient(uri).list_artifacts(run.info.run_id)}
-    assert texts == {"config.json", "result.json", "log.txt"}
+    assert texts == {"cell.json", "result.json", "test_accuracy.npy", "log.txt"}
     assert not (Path.cwd() / "mlruns").exists()
 
 

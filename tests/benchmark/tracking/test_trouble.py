@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmark.tracking import Mirror, serve_ui, sync
 from benchmark.tracking.ui import experiment_page
 from tests.benchmark.helpers import ROOT
 from tests.benchmark.tracking.mirrored import cells_of, content, curve, run_of, runs, score, train
+from tests.benchmark.tracking.servers import free_port, wait_for
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
 from mlflow import MlflowClient
@@ -45,7 +45,7 @@ open_experiment(tracking_uri(None), sys.argv[1])
         )
         for name in ("small", "other")
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in started]
+    outputs = [process.communicate(timeout=300)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert outputs == ["", ""]  # MLflow's own account of its migrations is not for our users
     names = {found.name for found in MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()}
@@ -140,9 +140,7 @@ def test_server(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Pat
     cell = cells_of(grid, experiment)[0]
     train(cell, range(1, 6))
     score(cell, steps=5)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     code = "import sys; from benchmark.tracking import serve_ui; serve_ui(sys.argv[1], 'small', int(sys.argv[2]))"
     server = subprocess.Popen(
@@ -170,15 +168,3 @@ def test_server(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Pat
     assert through_server == content(uri)
     sync(experiment, grid, uri)
     assert content(uri) == through_server
-
-
-def wait_for(address: str, server: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError):
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)

@@ -1,0 +1,94 @@
+"""Real servers on this machine: MLflow's, PostgreSQL's."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark.tracking.ui import ui_command
+from tests.benchmark.helpers import ROOT
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, server: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def mlflow_server(store: str, folder: Path) -> Iterator[str]:
+    """`mlflow server` on a store, as `htbench ui` starts it; gives its address."""
+    port = free_port()
+    command, environment = ui_command(store, port)
+    server = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def postgres_tools() -> Path:
+    """Where the newest installed PostgreSQL has its programs; skips where there is none."""
+    found = shutil.which("initdb")
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    if found is None and not versions:
+        pytest.skip("PostgreSQL is not installed (on Debian: apt install postgresql)")
+    return versions[-1].parent if versions else Path(str(found)).parent
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL of the test's own; gives the URI of an empty database. It refuses to run as root."""
+    tools = postgres_tools()
+    data = folder / "postgres"
+    data.mkdir()
+    user: list[str] = []
+    if os.geteuid() == 0:
+        user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(data, "postgres")
+        for parent in data.parents:  # pytest's folders are closed to others
+            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o001)
+
+    def run(*command: object) -> None:
+        # Not captured: the server would inherit the pipe, and the end of the output never come.
+        with (folder / "postgres.log").open("a") as log:
+            subprocess.run([*user, *map(str, command)], cwd="/", check=True, stdout=log, stderr=log)
+
+    port = free_port()
+    run(tools / "initdb", "-D", data, "-U", "htbench", "--auth=trust", "--no-sync", "--encoding=UTF8")
+    options = f"-h 127.0.0.1 -p {port} -k {data} -c fsync=off"
+    run(tools / "pg_ctl", "-D", data, "-o", options, "-l", data / "log", "-w", "start")
+    try:
+        yield f"postgresql+psycopg2://htbench@127.0.0.1:{port}/postgres"
+    finally:
+        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
