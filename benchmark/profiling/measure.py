@@ -1,0 +1,205 @@
+"""Measuring one method at one setting: `python -m benchmark.profiling.measure WORKLOAD` prints a `Profile` as JSON.
+
+Images are random pixels in the shape of Omniglot (1,000 characters of 20 images, rotations as classes), since their
+content changes no time. Every time is the least of several, as `benchmark.clock` counts: processor time on a CPU, so
+that a busy machine matters little, and on a GPU wall time until the work is done.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmark.runtime import prepare_process
+
+SECONDS = 1.0
+"""Spent on each time that is measured; at least three repetitions."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What to measure: a method, its width, the shape of its training episodes, T episodes per step."""
+
+    method: str
+    ways: int = 20
+    shots: int = 1
+    queries: int = 3
+    channels: int = 8
+    batch: int = 16
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was measured.
+
+    Attributes:
+        workload: at what.
+        sampling_ms, forward_ms, backward_ms, optimizer_ms: parts of a training step of T episodes.
+        step_ms: a whole training step.
+        peak_memory_mib: of the process on a CPU (with Python and PyTorch, about 300), allocated on a GPU.
+        gflop_per_episode: operations of forward and backward pass, in billions.
+        peak_gflops: what the device does in a matrix product, in billions per second.
+        adapt_ms: from a support set to a classifier, one task alone. Methods without a network of their own per task
+            (`Method.solver`) include the classification of one image.
+        classify_ms: one image with that network, the support set not being looked at again.
+    """
+
+    workload: Workload
+    sampling_ms: float
+    forward_ms: float
+    backward_ms: float
+    optimizer_ms: float
+    step_ms: float
+    peak_memory_mib: float
+    gflop_per_episode: float
+    peak_gflops: float
+    adapt_ms: float
+    classify_ms: float | None
+
+    @property
+    def sampling_per_s(self) -> float:
+        """Episodes drawn per second."""
+        return 1000 * self.workload.batch / self.sampling_ms
+
+    @property
+    def forward_per_s(self) -> float:
+        """Episodes per second through the loss alone."""
+        return 1000 * self.workload.batch / self.forward_ms
+
+    @property
+    def episodes_per_s(self) -> float:
+        """Training episodes per second."""
+        return 1000 * self.workload.batch / self.step_ms
+
+    @property
+    def share_of_peak(self) -> float:
+        """Operations of a training step per second, relative to the peak."""
+        return self.gflop_per_episode * self.episodes_per_s / self.peak_gflops
+
+    def facts(self) -> dict[str, Any]:
+        """Everything in one flat record."""
+        derived = {n: getattr(self, n) for n in ("sampling_per_s", "forward_per_s", "episodes_per_s", "share_of_peak")}
+        record = asdict(self)
+        return {**record.pop("workload"), **derived, **record}
+
+
+def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
+    """Measure in this process, each time for so many seconds."""
+    import torch
+
+    from benchmark.clock import clock
+    from benchmark.data.dataset import ClassImages
+    from benchmark.evaluation import CHUNK
+    from benchmark.execution.cell import construct
+    from benchmark.profiling import flops
+    from benchmark.sampling import sample, sample_all
+    from benchmark.training import Trainer
+    from methods.method import Setting
+    from methods.networks import classify
+
+    device = torch.device(workload.device)
+    characters, each = 1000, 20
+    images = ClassImages(
+        torch.randint(256, (characters * each, 1, 28, 28), dtype=torch.uint8),
+        torch.arange(characters + 1) * each,
+        tuple(map(str, range(characters))),
+        "classes",
+    ).to(device)
+    config = _cell(workload)
+    shape = config.train_episodes
+    method = construct(config, Setting(workload.ways, workload.shots, images.image_shape, images.classes)).to(device)
+    trainer = Trainer(config, method, images, images)
+
+    def least(work: Callable[[], object]) -> float:
+        """Milliseconds."""
+        work()
+        times: list[float] = []
+        while len(times) < 3 or (sum(times) < seconds and len(times) < 1000):
+            before = clock(device)
+            work()
+            times.append(clock(device) - before)
+        return 1000 * min(times)
+
+    def draw() -> Any:
+        return sample(images, shape, 0, 0, workload.batch, train=True)
+
+    method.train()
+    episode = draw()
+
+    def forward_and_backward() -> None:
+        trainer.optimizer.zero_grad(set_to_none=True)
+        method.loss(episode, 0.0).total.backward()
+
+    sampling, forward, both = least(draw), least(lambda: method.loss(episode, 0.0)), least(forward_and_backward)
+    optimizer, step = least(trainer.optimizer.step), least(trainer.train_step)
+    memory = _peak_memory(device)
+    operations = flops.count(forward_and_backward)
+
+    method.eval()
+    drawn = sample_all if method.every_image else sample
+    task = drawn(images, shape.model_copy(update={"queries": 1}), 0, CHUNK, 1)
+    classifying = None
+    with torch.inference_mode():
+        solver = getattr(method, "solver", None)
+        if solver is not None:
+            network, image = solver(task), task.query_images[:, :1]
+            classifying = least(lambda: classify(image, network))
+            adapting = least(lambda: solver(task))
+        else:
+            adapting = least(lambda: method(task))
+    return Profile(
+        workload=workload,
+        sampling_ms=sampling,
+        forward_ms=forward,
+        backward_ms=max(0.0, both - forward),
+        optimizer_ms=optimizer,
+        step_ms=step,
+        peak_memory_mib=memory,
+        gflop_per_episode=operations / workload.batch / 1e9,
+        peak_gflops=flops.peak(device) / 1e9,
+        adapt_ms=adapting,
+        classify_ms=classifying,
+    )
+
+
+def _cell(workload: Workload) -> Any:
+    """The cell such a training would be."""
+    from benchmark.config import CellConfig
+
+    return CellConfig.model_validate(
+        {
+            "dataset": {"name": "omniglot"},
+            "episodes": {"ways": workload.ways, "shots": workload.shots, "queries": workload.queries},
+            "method": workload.method,
+            "model": {"channels": workload.channels},
+            "train": {"batch": workload.batch, "steps": 1_000_000},
+        }
+    )
+
+
+def _peak_memory(device: Any) -> float:
+    """MiB."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 2**20 if sys.platform == "darwin" else used / 2**10
+
+
+def main() -> None:
+    """Entry point of the measuring process."""
+    prepare_process()
+    import torch
+
+    torch.set_num_threads(1)
+    profile = measure(Workload(**json.loads(sys.argv[1])))
+    print(json.dumps(asdict(profile)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""`htbench profile`: operations counted against hand formulas, one small measurement, and what is written of many."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmark.commands.profile import profile
+from benchmark.errors import UserError
+from benchmark.profiling import flops, survey
+from benchmark.profiling.figures import draw
+from benchmark.profiling.measure import Profile, Workload, measure
+from benchmark.profiling.survey import Group, Measured
+from methods.shared_convolution import convolve_shared
+
+BATCH, TASKS, CHANNELS, OUTPUTS, SIDE = 2, 3, 4, 5, 6
+
+
+def _profile(workload: Workload, step_ms: float = 40.0) -> Profile:
+    return Profile(workload, 1.0, 10.0, 25.0, 2.0, step_ms, 500.0, 0.5, 100.0, 3.0, None)
+
+
+def test_convolution_and_both_gradients() -> None:
+    """A multiplication and an addition per output pixel, output channel and kernel entry, in all three."""
+    x = torch.rand(BATCH, TASKS * CHANNELS, SIDE, SIDE, requires_grad=True)
+    one = 2 * BATCH * TASKS * SIDE**2 * OUTPUTS * CHANNELS * 9
+    grouped = torch.rand(TASKS * OUTPUTS, CHANNELS, 3, 3, requires_grad=True)
+    assert flops.count(lambda: F.conv2d(x, grouped, padding=1, groups=TASKS).sum().backward()) == 3 * one
+    assert flops.count(lambda: F.conv2d(x.detach(), grouped, padding=1, groups=TASKS).sum().backward()) == 2 * one
+    shared = torch.rand(OUTPUTS, CHANNELS, 3, 3, requires_grad=True)
+    assert flops.count(lambda: convolve_shared(x, shared, None, TASKS, 1, 1).sum().backward()) == 3 * one
+
+
+def test_attention() -> None:
+    """As many as the products it is made of."""
+    query, key, value = (
+        torch.rand(2, 3, tokens, width, requires_grad=True) for tokens, width in [(5, 4), (7, 4), (7, 6)]
+    )
+    by_hand = flops.count(lambda: (query @ key.mT).softmax(-1) @ value)
+    assert flops.count(lambda: F.scaled_dot_product_attention(query, key, key)) == 2 * 6 * 5 * 7 * (4 + 4)
+    assert by_hand == 2 * 6 * 5 * 7 * (4 + 6)
+
+
+def test_a_measurement_adds_up() -> None:
+    found = measure(Workload("protonet", ways=2, shots=1, queries=1, channels=2, batch=2), seconds=0)
+    assert found.classify_ms is not None
+    assert min(found.sampling_ms, found.forward_ms, found.optimizer_ms, found.adapt_ms, found.classify_ms) > 0
+    # Convolutions of 28, 14, 7 and 3 pixels on four images, in three passes; the first has no gradient of its input.
+    first, others = 28**2 * 2 * 9, (14**2 + 7**2 + 3**2) * 4 * 9
+    convolutions = 4 * 2 * (2 * first + 3 * others)
+    assert convolutions <= found.gflop_per_episode * 1e9 < 1.02 * convolutions
+    assert found.episodes_per_s == pytest.approx(2 * 1000 / found.step_ms)
+
+
+def test_plan_has_every_method_and_width_and_scales_some() -> None:
+    groups = survey.plan(Workload("protonet"), ["protonet", "rfs"], [4, 8], [1, 2])
+    widths = [(g.workloads[0].method, g.workloads[0].channels) for g in groups if g.axis == "width"]
+    assert widths == [("protonet", 4), ("protonet", 8), ("rfs", 4), ("rfs", 8)]
+    assert [len(g.workloads) for g in groups if g.axis == "workers"] == [1, 2]
+    assert {g.workloads[0].method for g in groups if g.axis != "width"} == {"protonet"}
+
+
+def test_table_names_what_failed() -> None:
+    workload = Workload("protonet", channels=4)
+    measured = [
+        Measured(Group("width", (workload,)), [_profile(workload)]),
+        Measured(Group("width", (Workload("rfs"),)), ["out of memory"]),
+    ]
+    text = survey.markdown(measured, {"processor": "abacus", "threads_per_process": 1})
+    assert "| protonet | 4 | 400.0 | 1.00 | 10.0 | 25.0 | 2.00 | 40.0 | 0.500 | 200% | 500 | 3.00 | - |" in text
+    assert "- rfs, 8 channels: out of memory" in text
+    assert "abacus" in text
+
+
+def test_survey_writes_everything_and_survives_a_failure(tmp_path: Path) -> None:
+    groups = [Group("width", (Workload("no-such-method"),))]
+    survey.survey(groups, tmp_path, lambda group: None)
+    (row,) = csv.DictReader((tmp_path / "profile.csv").read_text().splitlines())
+    assert "no-such-method" in row["failure"]
+    record = json.loads((tmp_path / "profile.json").read_text())
+    assert record["hardware"]["cores"] >= 1
+    assert "no-such-method" in (tmp_path / "profile.md").read_text()
+
+
+def test_figure_has_a_panel_per_axis_that_varies(tmp_path: Path) -> None:
+    rows = [
+        {"axis": axis, "workers": 1, **_profile(Workload("protonet", channels=channels)).facts()}
+        for axis, channels in [("width", 4), ("width", 8), ("ways", 8)]
+    ]
+    draw(rows, tmp_path)
+    text = (tmp_path / "speed.svg").read_text()
+    assert text.count('id="axes_') == 1
+    assert (tmp_path / "speed.png").exists()
+
+
+def test_an_unknown_method_is_refused_at_once() -> None:
+    with pytest.raises(UserError, match="--method protnet"):
+        profile(method=["protnet"], device="cpu")
