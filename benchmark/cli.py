@@ -1,5 +1,5 @@
-"""The command line: `htbench plan | run | status | report | sync | ui | data | methods | inspect | generate |
-predict`.
+"""The command line: `htbench plan | run | tune | status | report | sync | ui | data | methods | inspect | generate |
+predict | profile`.
 
 Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
@@ -9,7 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
-from benchmark.commands import catalogue, grids, mlflow, networks
+from benchmark.commands import catalogue, grids, mlflow, networks, profile, tune
 from benchmark.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 _COMMANDS = (
     grids.plan,
     grids.run,
+    tune.tune,
     grids.status,
     grids.report,
     mlflow.sync,
@@ -30,6 +31,7 @@ _COMMANDS = (
     networks.inspect,
     networks.generate,
     networks.predict,
+    profile.profile,
 )
 for _command in _COMMANDS:
     app.command()(_command)

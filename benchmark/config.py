@@ -5,9 +5,10 @@
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from benchmark.data.configs import DatasetConfig
 
@@ -51,6 +52,9 @@ class TrainConfig(Section):
     on throw-away weights first, fixes the number of steps from that and records it, so a result can be repeated
     exactly with `steps`. Minutes are processor minutes on a CPU (a busy machine takes longer, but trains as much)
     and wall-clock minutes on a GPU; validation is not counted.
+
+    With `shared_from`, the key of a finished run (the end of its folder's name), a HyperTransformer starts with the
+    shared feature extractor of that run at its best validation accuracy.
     """
 
     batch: int = Field(16, ge=1)
@@ -64,6 +68,7 @@ class TrainConfig(Section):
     decay_rate: float = Field(0.95, gt=0, le=1)
     decay_steps: int = Field(100_000, ge=1)
     clip: float | None = Field(None, gt=0)
+    shared_from: str | None = None
     validate_every: int = Field(500, ge=1)
     validation_episodes: int = Field(200, ge=2)
     ways: int | None = Field(None, ge=2)
@@ -76,11 +81,21 @@ class TrainConfig(Section):
             raise ValueError("give exactly one of 'steps' and 'minutes'")
         return self
 
+    @field_validator("shared_from")
+    @classmethod
+    def _key(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[0-9a-f]{12}", value):
+            raise ValueError(f"give the key of a run, the 12 hex digits at the end of its folder's name, not {value!r}")
+        return value
+
 
 class TestConfig(Section):
     """The frozen test set: `episodes` tasks drawn with `seed`, `queries` images per class (default: as in training).
 
     Sequences are scored at the length they were trained at, and then followed up to `tasks`, if that is more.
+
+    With `ensemble`, that many checkpoints with the best validation accuracies are kept and also tested as one method,
+    by the mean of their logits, in a row of its own (see `benchmark.ensemble`).
     """
 
     __test__ = False  # not a pytest class
@@ -89,10 +104,29 @@ class TestConfig(Section):
     queries: int | None = Field(None, ge=1)
     tasks: int | None = Field(None, ge=1)
     seed: int = Field(2022, ge=0)
+    ensemble: int | None = Field(None, ge=1)
+
+
+class TuneConfig(Section):
+    """Equal tuning: `trials` for every method, each trained for `minutes` or `steps` (default: as the grid says)."""
+
+    trials: int = Field(12, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    steps: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TuneConfig":
+        if self.steps is not None and self.minutes is not None:
+            raise ValueError("give at most one of 'steps' and 'minutes'")
+        return self
 
 
 class CellConfig(Section):
-    """Everything that determines a cell's numbers."""
+    """Everything that determines a cell's numbers.
+
+    `tuning` marks a trial of `htbench tune`: it is scored on validation episodes and never sees the test split.
+    """
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     episodes: EpisodesConfig = EpisodesConfig()
@@ -103,6 +137,7 @@ class CellConfig(Section):
     seed: int = Field(0, ge=0)
     timeout_minutes: float | None = Field(None, gt=0)
     plugins: tuple[str, ...] = ()
+    tuning: bool = False
 
     @property
     def key(self) -> str:

@@ -1,14 +1,16 @@
 """Scoring a method on frozen episodes."""
 
-from dataclasses import replace
+import statistics
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmark.clock import clock
 from benchmark.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.sampling import sample
+from benchmark.sampling import sample, sample_all
 from methods.continual import ContinualMethod, TaskSequence
 from methods.episode import Episode
 from methods.method import Method
@@ -17,16 +19,38 @@ CHUNK = 10
 """Episodes scored per call: fixed, because the last bit of a float32 sum may depend on it."""
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What came of scoring episodes.
+
+    Attributes:
+        accuracy: of each episode, (E,) float32 in [0, 1].
+        seconds_per_task: for adapting to a task's support set and classifying its queries, as `clock` counts them,
+            with `CHUNK` tasks per call; the median over calls, as the first may pay for memory and choice of kernels.
+    """
+
+    accuracy: np.ndarray
+    seconds_per_task: float
+
+
 @torch.inference_mode()
+def score(method: Method, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> Scored:
+    """Score a method on the first `count` episodes of a stream."""
+    method.eval()
+    drawn = sample_all if method.every_image else sample
+    scores, seconds = [], []
+    for start in range(0, count, CHUNK):
+        episode = drawn(images, shape, stream, start, min(CHUNK, count - start))
+        before = clock(images.device)
+        predicted = method(episode).argmax(-1)
+        seconds.append((clock(images.device) - before) / episode.tasks)
+        scores.append((predicted == episode.query_labels).float().mean(-1))
+    return Scored(torch.cat(scores).cpu().numpy(), statistics.median(seconds))
+
+
 def accuracies(method: Method, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> np.ndarray:
     """Accuracy of each of the first `count` episodes of a stream, (count,) float32 in [0, 1]."""
-    method.eval()
-    scores = []
-    for start in range(0, count, CHUNK):
-        episode = sample(images, shape, stream, start, min(CHUNK, count - start))
-        predicted = method(episode).argmax(-1)
-        scores.append((predicted == episode.query_labels).float().mean(-1))
-    return torch.cat(scores).cpu().numpy()
+    return score(method, images, shape, stream, count).accuracy
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ A grid file says what all cells share (`dataset`, `episodes`, `model`, `train`, 
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from benchmark.axes import AxisPath, axis_exists, axis_value, axis_values, no_such_axis, section_keys, select, show
-from benchmark.config import CellConfig
+from benchmark.config import CellConfig, TuneConfig
 from benchmark.grid_file import (
     SECTIONS,
     Override,
@@ -26,6 +26,7 @@ from benchmark.grid_file import (
     read_name,
     read_overrides,
     read_shared,
+    read_tune,
 )
 from benchmark.model_options import all_option_names, option_names, resolve_options
 from benchmark.validation import explain, unknown
@@ -46,6 +47,7 @@ class Grid:
         axes: the axes on which cells differ, with the values, as in `{"seed": (0, 1), "model.channels": (4, 8)}`.
         source: the file.
         text: its content.
+        tune: how `htbench tune` tunes its methods.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Grid:
     axes: dict[str, tuple[Any, ...]]
     source: Path
     text: str
+    tune: TuneConfig = field(default_factory=TuneConfig)
 
 
 def read_grid(path: Path) -> Grid:
@@ -68,6 +71,7 @@ def read_grid(path: Path) -> Grid:
     shared = read_shared(data, problems)
     axes = read_axes(data, shared, problems)
     overrides = read_overrides(data, shared, axes, problems)
+    tune = read_tune(data, problems)
     methods = _methods(shared, axes, problems)
     if not methods:
         problems.raise_any()
@@ -84,7 +88,7 @@ def read_grid(path: Path) -> Grid:
 
     distinct = tuple({config.key: config for config in configs}.values())
     values = {".".join(axis): tuple(axis_values(distinct, ".".join(axis))) for axis in axes}
-    return Grid(name, distinct, {axis: v for axis, v in values.items() if len(v) > 1}, path, source.text)
+    return Grid(name, distinct, {axis: v for axis, v in values.items() if len(v) > 1}, path, source.text, tune)
 
 
 def _methods(shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Problems) -> dict[str, Registered]:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from benchmark.axes import AxisPath, axis_exists, axis_path, no_such_axis
-from benchmark.validation import unknown
+from benchmark.config import TuneConfig
+from benchmark.validation import explain, unknown
 from benchmark.yaml_source import KeyPath, Problems, describe
 from methods import registry
 
 SECTIONS = ("dataset", "episodes", "model", "train", "test")
 _SCALARS = ("seed", "timeout_minutes")
-_TOP_LEVEL = ("name", *SECTIONS, "method", *_SCALARS, "grid", "overrides", "plugins")
+_TOP_LEVEL = ("name", *SECTIONS, "method", *_SCALARS, "grid", "overrides", "plugins", "tune", "tuned")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,25 @@ def read_name(data: dict[str, Any], problems: Problems) -> str:
         allowed = "letters, digits, '.', '_' and '-', starting with a letter or digit"
         problems.add(("name",), f"name should be a folder name of {allowed}, found {describe(name)}")
     return str(name)
+
+
+def read_tune(data: dict[str, Any], problems: Problems) -> TuneConfig:
+    """How to tune the grid's methods. Checks what is said about how they were tuned, too."""
+    if not isinstance(data.get("tuned", ""), str):
+        problems.add(("tuned",), f"tuned should be text that the report shows, found {describe(data['tuned'])}")
+    content = data.get("tune", {})
+    try:
+        return TuneConfig.model_validate(content, strict=True)
+    except ValidationError as error:
+        for detail in error.errors():
+            name = ".".join(["tune", *map(str, detail["loc"])])
+            message = explain(detail, name)
+            if detail["type"] == "extra_forbidden":
+                message = unknown(
+                    f"key {str(detail['loc'][-1])!r} in tune", str(detail["loc"][-1]), [*TuneConfig.model_fields]
+                )
+            problems.add(("tune", *detail["loc"]), message)
+    return TuneConfig()
 
 
 def load_plugins(data: dict[str, Any], folder: Path, problems: Problems) -> tuple[str, ...]:

@@ -42,8 +42,9 @@ def measure_speed(config: CellConfig, steps: int = 3) -> Speeds:
     import torch
 
     from benchmark import data
+    from benchmark.clock import clock
     from benchmark.execution.cell import build
-    from benchmark.training import Trainer, clock
+    from benchmark.training import Trainer
 
     cpu = torch.device("cpu")
     dataset = data.load(config.dataset)
@@ -76,7 +77,8 @@ def preflight(cells: Iterable[CellConfig]) -> None:
         dataset = data.load(config.dataset)
         check_possible(dataset.splits["train"], config.train_episodes, "train")
         check_possible(dataset.splits["validation"], config.test_episodes, "validation")
-        check_possible(dataset.splits["test"], config.followed_episodes, "test")
+        if not config.tuning:
+            check_possible(dataset.splits["test"], config.followed_episodes, "test")
         try:
             build(config, dataset)
         except ValueError as error:

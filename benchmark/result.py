@@ -19,6 +19,8 @@ class TestScore(Part):
 
     Of a task sequence it is the mean over its tasks after the last one, at the length of training.
     `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
+    `seconds_per_task` is what adapting to a task and classifying its queries took, see `benchmark.evaluation.Scored`:
+    a measurement, different in every run; None in records from before it was taken.
     """
 
     __test__ = False  # not a pytest class
@@ -26,6 +28,13 @@ class TestScore(Part):
     accuracy: float
     episodes: int
     sha256: str
+    seconds_per_task: float | None = None
+
+
+class EnsembleScore(TestScore):
+    """As `TestScore`, of the checkpoints after these `steps` as one method; values in `ensemble_accuracy.npy`."""
+
+    steps: tuple[int, ...]
 
 
 class Continual(Part):
@@ -42,6 +51,13 @@ class Continual(Part):
     sha256: str
 
 
+class Restored(Part):
+    """What training started from: the key of the run of `train.shared_from`, SHA-256 of the weights taken from it."""
+
+    run: str
+    sha256: str
+
+
 class Training(Part):
     """What training cost. `seconds` as in `TrainConfig.minutes`; `wall_seconds` includes validation."""
 
@@ -52,6 +68,7 @@ class Training(Part):
     episodes_per_second: float
     best_step: int
     best_validation_accuracy: float
+    shared_from: Restored | None = None
 
 
 class Model(Part):
@@ -94,13 +111,17 @@ class Failure(Part):
 
 
 class Result(Part):
-    """A cell's record: `config` is the full resolved configuration; either `failure` or all the numbers are set."""
+    """A cell's record: `config` is the full resolved configuration; either `failure` or the numbers are set.
+
+    A trial of `htbench tune` has no `test`.
+    """
 
     format: int = FORMAT
     key: str
     config: dict[str, Any]
     failure: Failure | None = None
     test: TestScore | None = None
+    ensemble: EnsembleScore | None = None
     continual: Continual | None = None
     training: Training | None = None
     model: Model | None = None

@@ -7,7 +7,9 @@
         metrics.jsonl             one JSON object per line: {"step": 500, "train/loss": 0.7, ...}
         last.pt                   where to continue
         best.pt                   the method at its best validation accuracy
+        member-500.pt             with test.ensemble, the method after 500 steps, if among the best on validation
         test_accuracy.npy         (episodes,) float32
+        ensemble_accuracy.npy     (episodes,) float32, with test.ensemble only
         test_matrices.npy         (episodes, steps, tasks) float32, of task sequences only
         result.json               benchmark.result.Result, written last
         log.txt                   what the cell's process printed
@@ -21,7 +23,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -49,9 +51,11 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise UserError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --runs"
         ) from error
@@ -82,6 +86,16 @@ class CellStore:
     def best_checkpoint(self) -> Path:
         """The weights chosen on validation."""
         return self.folder / "best.pt"
+
+    def member_checkpoint(self, step: int) -> Path:
+        """The weights after a step, kept for the ensemble."""
+        return self.folder / f"member-{step}.pt"
+
+    def drop_members_but(self, steps: Iterable[int]) -> None:
+        """Delete the weights of all other steps that were kept for the ensemble."""
+        kept = {self.member_checkpoint(step) for step in steps}
+        for path in set(self.folder.glob("member-*.pt")) - kept:
+            path.unlink()
 
     @property
     def log_file(self) -> Path:
@@ -132,11 +146,17 @@ class CellStore:
             raise UserError(f"{path} is damaged ({error}); delete the folder to run the cell again") from error
 
     def write_result(
-        self, result: Result, test_accuracy: np.ndarray | None = None, test_matrices: np.ndarray | None = None
+        self,
+        result: Result,
+        test_accuracy: np.ndarray | None = None,
+        test_matrices: np.ndarray | None = None,
+        ensemble_accuracy: np.ndarray | None = None,
     ) -> None:
         """Write the record, and before it the test accuracies per episode and matrices per task sequence."""
         if test_accuracy is not None:
             self._write_array("test_accuracy.npy", test_accuracy)
+        if ensemble_accuracy is not None:
+            self._write_array("ensemble_accuracy.npy", ensemble_accuracy)
         if test_matrices is not None:
             self._write_array("test_matrices.npy", test_matrices)
         write_text(self.folder / "result.json", result.model_dump_json(indent=1))
@@ -144,6 +164,10 @@ class CellStore:
     def test_accuracy(self) -> np.ndarray:
         """Per-episode test accuracies, (episodes,) float32."""
         return self._read_array("test_accuracy.npy")
+
+    def ensemble_accuracy(self) -> np.ndarray:
+        """Per-episode test accuracies of the ensemble, (episodes,) float32."""
+        return self._read_array("ensemble_accuracy.npy")
 
     def test_matrices(self) -> np.ndarray:
         """Accuracy matrices of task sequences, (episodes, steps, tasks) float32; see `benchmark.continual`."""

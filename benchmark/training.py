@@ -8,12 +8,13 @@ import copy
 import math
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from benchmark.clock import clock
 from benchmark.config import CellConfig, TrainConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.evaluation import accuracies
@@ -22,6 +23,9 @@ from methods.method import Method
 
 CHECK_EVERY = 25
 """Steps between looks at the loss: reading it makes a GPU wait, so not at every step."""
+
+GOLDEN_RATIO = 0.6180339887498949
+"""Its multiples, modulo 1, fill the interval evenly at any time."""
 
 DIAGNOSTIC_EPISODES = 16
 """Validation episodes that `Method.diagnostics` sees."""
@@ -35,7 +39,8 @@ class DivergedError(Exception):
 class Progress:
     """How far training has come.
 
-    `seconds` were spent on training steps as `clock` counts them; `wall_seconds` include validation.
+    `seconds` were spent on training steps as `clock` counts them; `wall_seconds` include validation. `members` are the
+    checkpoints with the best validation accuracies as (accuracy, step), best first, if `test.ensemble` asks for them.
     """
 
     steps: int
@@ -44,6 +49,7 @@ class Progress:
     wall_seconds: float = 0.0
     best_step: int = 0
     best_accuracy: float = -1.0
+    members: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Keeper(Protocol):
@@ -55,16 +61,11 @@ class Keeper(Protocol):
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Keep the weights chosen on validation."""
 
+    def keep_member(self, step: int, weights: dict[str, Any]) -> None:
+        """Keep the weights after a step for the ensemble."""
+
     def keep_last(self, state: dict[str, Any]) -> None:
-        """Keep the state to continue from."""
-
-
-def clock(device: torch.device) -> float:
-    """Seconds of work: processor time on a CPU, so that a busy machine does not shorten training, else wall time."""
-    if device.type == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize(device)
-    return time.monotonic()
+        """Keep the state to continue from, and of the ensemble only the members that it lists."""
 
 
 class Trainer:
@@ -73,7 +74,7 @@ class Trainer:
     def __init__(self, config: CellConfig, method: Method, train: ClassImages, validation: ClassImages) -> None:
         self.config, self.method = config, method
         self.train_images, self.validation_images = train, validation
-        self.device = train.images.device
+        self.device = train.device
         self.optimizer = build_optimizer(method, config.train)
         self.progress = Progress(steps=config.train.steps or 0)
         self._stream = stream("train", config.seed)
@@ -81,15 +82,20 @@ class Trainer:
         self._marks = (clock(self.device), time.monotonic())
 
     def calibrate(self, share: float = 0.02) -> None:
-        """Turn `train.minutes` into a number of steps: time steps of a throw-away copy for `share` of the budget."""
+        """Turn `train.minutes` into a number of steps: time steps of a throw-away copy for `share` of the budget.
+
+        They are spread over training: with pre-training, warm-up or annealing, late steps cost more than early ones.
+        """
         assert self.config.train.minutes is not None
         budget = self.config.train.minutes * 60
         trial = Trainer(self.config, copy.deepcopy(self.method), self.train_images, self.validation_images)
-        trial.progress.steps = 1_000_000
+        trial.progress.steps = trial_steps = 1_000_000
+        trial.progress.step = trial_steps - 1
         times: list[float] = []
         with torch.random.fork_rng():
             trial.train_step()  # the first step pays for memory and the choice of kernels
             while len(times) < 3 or sum(times) < share * budget:
+                trial.progress.step = int(trial_steps * (len(times) * GOLDEN_RATIO % 1))  # even, however many
                 before = clock(self.device)
                 trial.train_step()
                 times.append(clock(self.device) - before)
@@ -158,12 +164,22 @@ class Trainer:
         if accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_step = accuracy, progress.step
             keeper.keep_best(self.method.state_dict())
+        if self._joins_ensemble(accuracy):
+            keeper.keep_member(progress.step, self.method.state_dict())
         record |= self._diagnostics()
         # Validation costs wall time, not training time.
         self._marks = (clock(self.device), self._marks[1])
         record |= {"val/accuracy": accuracy, "val/best_accuracy": progress.best_accuracy}
         record |= {"time/train_s": progress.seconds, "train/learning_rate": self.optimizer.param_groups[0]["lr"]}
         keeper.log({"step": progress.step, **record})
+
+    def _joins_ensemble(self, accuracy: float) -> bool:
+        """Whether this step is among the best so far; of equally good ones the earlier come first, as for the best."""
+        size = self.config.test.ensemble or 0
+        new = (accuracy, self.progress.step)
+        ranked = sorted([*self.progress.members, new], key=lambda member: (-member[0], member[1]))
+        self.progress.members = ranked[:size]
+        return new in self.progress.members
 
     @torch.inference_mode()
     def _diagnostics(self) -> dict[str, float]:

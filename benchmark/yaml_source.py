@@ -40,6 +40,12 @@ _resolve("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789")
 _resolve("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotes that the loader would otherwise take for something else."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = node.value
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
@@ -134,6 +140,11 @@ def parse_value(text: str) -> Any:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError):
         return text
+
+
+def dump(data: dict[str, Any]) -> str:
+    """Text that `load` reads back as the same data, in the same order; short lists and sections on one line."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
 
 def describe(value: Any) -> str:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "pandas"}
+HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "optuna", "pandas"}
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
 
 

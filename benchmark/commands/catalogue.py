@@ -18,6 +18,7 @@ def data(grid: GridArgument) -> None:
     for config in {c.dataset.model_dump_json(): c.dataset for c in cells}.values():
         dataset = datasets.load(config)
         console.print(f"{dataset.name}  sha256 {dataset.sha256}", highlight=False)
+        console.print(f"  class split sha256 {dataset.split_sha256}", highlight=False)
         for name, images in dataset.splits.items():
             n_images = int(images.first[-1])
             shape = "x".join(map(str, images.image_shape))

@@ -1,6 +1,7 @@
 """What several commands share: their arguments, the terminal, reading a grid."""
 
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.config import CellConfig
     from benchmark.grid import Grid
     from benchmark.store import ExperimentStore
+    from benchmark.tracking.mirror import Mirror
 
 console = Console(soft_wrap=True)
 
@@ -29,6 +31,8 @@ UriOption = Annotated[
     str | None,
     typer.Option("--mlflow", help="MLflow tracking URI [default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]"),
 ]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda if there is one")]
+TrackOption = Annotated[bool, typer.Option("--track/--no-track", help="Mirror the run to MLflow")]
 RUNS = Path("runs")
 RESULTS = Path("results")
 
@@ -47,3 +51,31 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
     grid = read_grid(path)
     cells = select(grid.cells, only) if only else grid.cells
     return grid, cells, ExperimentStore(runs / grid.name)
+
+
+def open_tracking(
+    uri: str | None, grid: "Grid", experiment: "ExperimentStore", track: bool
+) -> "AbstractContextManager[Mirror | None]":
+    """A mirror of the run in MLflow, or None with `--no-track`."""
+    if not track:
+        return nullcontext()
+    from benchmark.tracking import open_mirror
+
+    return open_mirror(uri, grid, experiment)
+
+
+def resolve_device(device: str) -> str:
+    """The device that `--device` means.
+
+    Raises:
+        UserError: no such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    if device != "cpu" and not device.startswith("cuda"):
+        raise UserError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    return device

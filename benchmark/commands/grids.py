@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,20 +10,22 @@ import typer
 from benchmark.commands.common import (
     RESULTS,
     RUNS,
+    DeviceOption,
     GridArgument,
     JsonOption,
     OnlyOption,
     RunsOption,
+    TrackOption,
     UriOption,
     console,
     open_grid,
+    open_tracking,
+    resolve_device,
 )
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.grid import Grid
     from benchmark.plan import PlannedCell
-    from benchmark.store import ExperimentStore
 
 
 def plan(
@@ -96,10 +97,10 @@ def run(
     runs: RunsOption = RUNS,
     only: OnlyOption = None,
     workers: Annotated[int, typer.Option(min=0, help="Cells at a time; 0: one per core, or one on a GPU")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda if there is one")] = "auto",
+    device: DeviceOption = "auto",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again")] = False,
     mlflow: UriOption = None,
-    track: Annotated[bool, typer.Option(help="Mirror the run to MLflow")] = True,
+    track: TrackOption = True,
 ) -> None:
     """Run every cell that has no result yet, each in its own process; continue those that were interrupted."""
     from benchmark.display import RunDisplay, duration
@@ -112,7 +113,7 @@ def run(
     if busy:
         raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
     todo = [p for p in planned if p.state != "done" and (p.state != "failed" or retry_failed)]
-    device = _resolve_device(device)
+    device = resolve_device(device)
     preflight([p.config for p in todo])
     for cell in todo:
         cell.store.create(cell.config)
@@ -127,7 +128,7 @@ def run(
         + ("" if total is None else f", about {duration(total)} of training"),
         highlight=False,
     )
-    with _mirror(mlflow, read, experiment, track) as mirror:
+    with open_tracking(mlflow, read, experiment, track) as mirror:
         events = execute([p.store for p in todo], workers=workers, device=device)
         try:
             for event in RunDisplay(console, [p.store for p in todo]).follow(events):
@@ -150,26 +151,6 @@ def run(
         raise typer.Exit(1)
 
 
-def _mirror(uri: str | None, grid: "Grid", experiment: "ExperimentStore", track: bool) -> "AbstractContextManager[Any]":
-    if not track:
-        return nullcontext()
-    from benchmark.tracking import open_mirror
-
-    return open_mirror(uri, grid, experiment)
-
-
-def _resolve_device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
-    if device != "cpu" and not device.startswith("cuda"):
-        raise UserError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
-    return device
-
-
 def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """What has become of every cell. Exit status 1 while some cell has no result."""
     from benchmark.display import plan_table
@@ -188,15 +169,33 @@ def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None,
 
 
 def report(
-    grid: Annotated[Path, typer.Argument(help="A grid, or a folder under results/ to rebuild from its own data")],
+    grid: Annotated[
+        Path | None, typer.Argument(help="A grid, or a folder under results/ to rebuild from its own data")
+    ] = None,
     runs: RunsOption = RUNS,
     out: Annotated[Path | None, typer.Option(help="Where to write [default: results/<name>]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Rebuild every folder under results/ from its own data")] = False,
+    from_mlflow: Annotated[
+        str | None,
+        typer.Option(help="Read this MLflow tracking server instead of a run directory; GRID is the grid's name"),
+    ] = None,
 ) -> None:
     """Write tables, figures and the report of a grid, whatever of it is finished."""
-    from benchmark.reporting import print_table, rebuild_report, write_report
+    from benchmark.reporting import print_table, rebuild_all, rebuild_report, write_report
 
+    if every:
+        for folder in rebuild_all(grid or RESULTS):
+            console.print(f"rebuilt {folder}/", highlight=False)
+        return
+    if grid is None:
+        raise UserError("name a grid or a folder under results/, or give --all for all of these folders")
     with console.status("writing the report"):
-        if grid.is_dir():
+        if from_mlflow is not None:
+            from benchmark.tracking import report_from_mlflow
+
+            folder = out or RESULTS / grid
+            summary = report_from_mlflow(from_mlflow, str(grid), folder)
+        elif grid.is_dir():
             summary, folder = rebuild_report(grid), grid
         else:
             read, _, experiment = open_grid(grid, runs, None)

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import copy
 import json
 import signal
 import sys
@@ -16,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.config import CellConfig
 from benchmark.errors import UserError
-from benchmark.result import Continual, Data, Failure, Model, Provenance, Result, TestScore, Training
+from benchmark.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.runtime import die_with_parent, prepare_process
 from benchmark.store import CellStore
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from benchmark.data.dataset import ClassImages, Dataset
     from benchmark.training import Progress
     from methods.method import Method, Setting
@@ -82,7 +81,7 @@ def setting_of(config: CellConfig, dataset: "Dataset") -> "Setting":
     from methods.method import Setting
 
     images, shape = dataset.splits["train"], config.train_episodes
-    return Setting(shape.ways, shape.shots, images.image_shape, images.classes)
+    return Setting(shape.ways, shape.shots, images.image_shape, images.classes, shape.tasks)
 
 
 def construct(config: CellConfig, setting: "Setting") -> "Method":
@@ -104,40 +103,41 @@ def construct(config: CellConfig, setting: "Setting") -> "Method":
     if config.followed_episodes.tasks > 1 and not issubclass(registered.learner, ContinualMethod):
         raise UserError(
             f"{config.method} does not learn task sequences (episodes.tasks or test.tasks above 1);"
-            " use a continual method: ht-continual, ht-merged or protonet-continual"
+            " use a continual method, such as ht-continual, ht-merged, protonet-continual or finetune"
         )
     torch.manual_seed(stream("initial weights", config.seed) & 0xFFFFFFFF)
     return registered.build(config.model, setting)
 
 
 def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Result:
-    from benchmark import checkpoint, data, evaluation, provenance, sampling
+    from benchmark import data, evaluation, provenance, sampling
+    from benchmark.execution.frozen_test import run_frozen_test
+    from benchmark.restore import restore_shared
 
     started = datetime.now(UTC)
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
     dataset = data.load(config.dataset)
-    method = build(config, dataset).to(device)
+    method = build(config, dataset)
+    restored = restore_shared(method, config, store)
+    method.to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
     keeper = FolderKeeper(store, setting_of(config, dataset))
     progress = _train(store, config, method, train, validation, keeper)
 
-    # Only now do test images exist in this process's hands: nothing before could have looked at them.
-    shape = config.test_episodes
-    method.load_state_dict(checkpoint.load(store.best_checkpoint, device)["method"])
-    test, test_stream = dataset.splits["test"], sampling.stream("test", config.test.seed)
-    scores = evaluation.accuracies(method, test.to(device), shape, test_stream, config.test.episodes)
-    continual, matrices = _follow(config, method, test.to(device), dataset.sha256)
-    single = shape.model_copy(update={"tasks": 1})
+    _load(method, store.best_checkpoint)
+    tested = None
+    if not config.tuning:
+        # Only now do test images exist in this process's hands: nothing before could have looked at them.
+        members = {step: _load(copy.deepcopy(method), store.member_checkpoint(step)) for _, step in progress.members}
+        tested = run_frozen_test(config, method, members, dataset.splits["test"].to(device), dataset.sha256)
+    single = config.test_episodes.model_copy(update={"tasks": 1})
     some = sampling.sample(validation, single, sampling.stream("validation", 0), 0, 4)
     result = Result(
         key=config.key,
         config=config.model_dump(mode="json"),
-        test=TestScore(
-            accuracy=float(scores.mean(dtype="float64")),
-            episodes=len(scores),
-            sha256=sampling.fingerprint(dataset.sha256, test, shape, test_stream, config.test.episodes),
-        ),
-        continual=continual,
+        test=tested and tested.test,
+        ensemble=tested and tested.ensemble,
+        continual=tested and tested.continual,
         training=Training(
             steps=progress.step,
             episodes=progress.step * config.train.batch,
@@ -146,10 +146,11 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
             episodes_per_second=progress.step * config.train.batch / max(progress.seconds, 1e-9),
             best_step=progress.best_step,
             best_validation_accuracy=progress.best_accuracy,
+            shared_from=restored,
         ),
         model=Model(
             parameters=sum(p.numel() for p in method.parameters() if p.requires_grad),
-            solver_parameters=method.solver_parameters(shape.ways),
+            solver_parameters=method.solver_parameters(single.ways),
             transductive=evaluation.measure_transductive(method, some),
         ),
         data=Data(name=dataset.name, sha256=dataset.sha256),
@@ -163,33 +164,19 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
-    store.write_result(result, scores, matrices)
+    if tested is None:
+        store.write_result(result)
+    else:
+        store.write_result(result, tested.accuracy, tested.matrices, tested.ensemble_accuracy)
     return result
 
 
-def _follow(
-    config: CellConfig, method: "Method", test: "ClassImages", dataset_sha256: str
-) -> tuple[Continual | None, "np.ndarray | None"]:
-    """What becomes of the test sequences step by step, and their accuracy matrices; nothing for single tasks."""
-    from benchmark import continual, evaluation, sampling
-    from methods.continual import ContinualMethod, TaskSequence
+def _load(method: "Method", path: Path) -> "Method":
+    """Give the method the weights of a checkpoint."""
+    from benchmark import checkpoint
 
-    shape, count = config.followed_episodes, config.test.episodes
-    if shape.tasks == 1:
-        return None, None
-    assert isinstance(method, ContinualMethod)
-    stream = sampling.stream("test", config.test.seed)
-    matrices = evaluation.accuracy_matrices(method, test, shape, stream, count)
-    mean = matrices.mean(axis=0, dtype="float64")
-    one = TaskSequence.of(sampling.sample(test, shape, stream, 0, 1))
-    record = Continual(
-        average_accuracy=tuple(continual.average_accuracy(mean).tolist()),
-        forgetting=tuple(continual.forgetting(mean).tolist()),
-        backward_transfer=tuple(continual.backward_transfer(mean).tolist()),
-        carried=tuple(method.carried(one.first(step)) for step in range(1, shape.tasks + 1)),
-        sha256=sampling.fingerprint(dataset_sha256, test, shape, stream, count),
-    )
-    return record, matrices
+    method.load_state_dict(checkpoint.load(path)["method"])
+    return method
 
 
 def _train(
@@ -209,7 +196,7 @@ def _train(
         return Progress(steps=0)
     trainer = Trainer(config, method, train, validation)
     if store.last_checkpoint.exists():
-        trainer.restore(checkpoint.load(store.last_checkpoint, train.images.device))
+        trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         store.drop_metrics_after(trainer.progress.step)
     elif config.train.minutes is not None:
         trainer.calibrate()
@@ -235,11 +222,18 @@ class FolderKeeper:
 
         checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting)})
 
+    def keep_member(self, step: int, weights: dict[str, Any]) -> None:
+        """Write weights for the ensemble."""
+        from benchmark import checkpoint
+
+        checkpoint.save(self.store.member_checkpoint(step), {"method": weights})
+
     def keep_last(self, state: dict[str, Any]) -> None:
-        """Write the state to continue from."""
+        """Write the state to continue from, then drop members that it no longer names."""
         from benchmark import checkpoint
 
         checkpoint.save(self.store.last_checkpoint, state)
+        self.store.drop_members_but(step for _, step in state["progress"]["members"])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,14 +41,17 @@ class _Worker:
     timed_out: bool = False
 
 
-def execute(cells: Sequence[CellStore], *, workers: int, device: str) -> Generator[Event]:
-    """Run cells, yielding events; closing the generator stops the processes (their cells can be continued)."""
-    waiting = list(cells)
+def execute(cells: Iterable[CellStore], *, workers: int, device: str) -> Generator[Event]:
+    """Run cells, yielding events; closing the generator stops the processes (their cells can be continued).
+
+    A deque of cells is emptied from the left, and may get more at the right while an event is handled.
+    """
+    waiting = cells if isinstance(cells, deque) else deque(cells)
     busy: list[_Worker] = []
     try:
         while waiting or busy:
             while waiting and len(busy) < workers:
-                cell = waiting.pop(0)
+                cell = waiting.popleft()
                 busy.append(_start(cell, device))
                 yield Event("started", cell)
             time.sleep(_POLL_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from methods import Episode, Loss, Method, Setting, register
+from methods import Episode, Loss, Method, Setting, register, searched
 
 
 @register("linear-mean", "nearest class mean of linearly embedded pixels")
@@ -19,7 +19,7 @@ class LinearMean(Method):
         """The learner's options."""
 
         channels: int = 8
-        dropout: float = 0.0
+        dropout: float = searched(0.0, (0.0, 0.2))
 
     def __init__(self, config: Config, setting: Setting) -> None:
         super().__init__()

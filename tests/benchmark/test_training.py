@@ -29,6 +29,7 @@ class Notebook:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.best: list[dict[str, Any]] = []
+        self.members: dict[int, dict[str, Any]] = {}
         self.states: dict[int, dict[str, Any]] = {}
 
     def log(self, record: dict[str, Any]) -> None:
@@ -38,6 +39,10 @@ class Notebook:
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Copy the weights."""
         self.best.append(copy.deepcopy(weights))
+
+    def keep_member(self, step: int, weights: dict[str, Any]) -> None:
+        """Copy the weights, by step."""
+        self.members[step] = copy.deepcopy(weights)
 
     def keep_last(self, state: dict[str, Any]) -> None:
         """Copy the state, by step."""

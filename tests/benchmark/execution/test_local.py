@@ -89,7 +89,8 @@ def test_killed_anywhere_and_continued_gives_the_same_numbers(tmp_path: Path) ->
         assert timeless[0] == timeless[1]
         first, second = cell.result(), other.result()
         assert first is not None and second is not None
-        assert first.test == second.test
+        assert first.test is not None and second.test is not None
+        assert first.test.accuracy == second.test.accuracy and first.test.sha256 == second.test.sha256
         assert first.training is not None and second.training is not None
         assert first.training.best_step == second.training.best_step
 

@@ -1,0 +1,89 @@
+"""What is committed under results/ can be rebuilt to the last byte, and what is said about it is in the data."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.reporting import rebuild_report
+from benchmark.reporting.collect import Record
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent for path in (ROOT / "results").glob("*/cells.json"))
+PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
+
+NUMBER = r"\d+(?:\.\d+)?"
+
+
+def test_there_are_results() -> None:
+    assert FOLDERS
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_results_are_rebuilt_byte_for_byte(folder: Path, tmp_path: Path) -> None:
+    for name in Record.load(folder).files:
+        shutil.copy(folder / name, tmp_path / name)
+    if (folder / "inspect").exists():
+        shutil.copytree(folder / "inspect", tmp_path / "inspect")
+    rebuild_report(tmp_path)
+    rebuilt, committed = ({p.relative_to(top): p.read_bytes() for p in top.rglob("*") if p.is_file()}
+                          for top in (tmp_path, folder))  # fmt: skip
+    assert rebuilt.keys() == committed.keys(), "htbench report --all, and delete what it no longer writes"
+    assert not [str(name) for name in rebuilt if rebuilt[name] != committed[name]], "htbench report --all"
+
+
+def paragraphs(page: Path) -> list[tuple[str, Path]]:
+    """Paragraphs and list items that link to one folder of results, with that folder."""
+    found = []
+    for text in re.split(r"\n\s*\n|\n(?=- )", page.read_text()):
+        links = {(page.parent / link).resolve() for link in re.findall(r"\]\(([^)\s]+)\)", text)}
+        folders = [folder for folder in FOLDERS if any(folder in (link, *link.parents) for link in links)]
+        if len(folders) == 1:
+            found.append((" ".join(text.split()), folders[0]))
+    return found
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "table.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def rounded(quoted: str, *fractions: str) -> bool:
+    """Whether a quoted percentage is one of these fractions of a table, to the digits quoted."""
+    digits = len(quoted.partition(".")[2])
+    slack = 0.5 * 10**-digits + 1e-4  # the table has six digits
+    return any(value and abs(float(quoted) - 100 * float(value)) <= slack for value in fractions)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_quoted_accuracies_are_in_the_table(page: Path) -> None:
+    """`93.5 ± 0.5` is a row's accuracy and half-width; `72-75 %` are two rows' accuracies."""
+    checked = 0
+    for text, folder in paragraphs(page):
+        rows = rows_of(folder)
+        accuracies = [row["accuracy"] for row in rows]
+        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})", text):
+            pairs = [r for r in rows if rounded(mean, r["accuracy"]) and rounded(half_width, r["accuracy_half_width"])]
+            assert pairs, f"{mean} ± {half_width} is not in {folder.name}/table.csv"
+            checked += 1
+        for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) %(?! interval| level)", text):
+            for one in re.findall(NUMBER, quoted):
+                assert rounded(one, *accuracies), f"{one} % is not in {folder.name}/table.csv"
+                checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_quoted_differences_are_in_the_table(page: Path) -> None:
+    """`3.1 points` is a row's distance to the best, an end of its interval, or its difference to a published number."""
+    for text, folder in paragraphs(page):
+        rows = rows_of(folder)
+        known = [
+            row[name].lstrip("-") for row in rows for name in ("behind_best", "behind_best_low", "behind_best_high")
+        ]
+        known += [str(abs(float(row["difference"])) / 100) for row in rows if row.get("difference")]
+        for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) points", text):
+            for one in re.findall(NUMBER, quoted):
+                assert rounded(one, *known), f"{one} points is not in {folder.name}/table.csv"
