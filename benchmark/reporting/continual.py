@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.continual import Matrix, average_accuracy
 from benchmark.reporting import style
-from benchmark.reporting.panels import in_panels
+from benchmark.reporting.panels import LETTERS_ACROSS, in_panels
 from benchmark.reporting.rows import Row, settings
 from benchmark.statistics import primary_interval
 
@@ -62,7 +62,8 @@ def _heat_map(axes: "Axes", row: Row) -> "QuadMesh":
     axes.set_yticks(steps)
     axes.set_xlabel("task")
     axes.set_ylabel("after task")
-    axes.set_title(f"{row.label}\n{_title(row)}", fontsize=7)
+    setting = textwrap.fill(row.setting_text, LETTERS_ACROSS, break_on_hyphens=False)
+    axes.set_title(f"{row.label}\n{setting}", fontsize=7)
     return axes.pcolormesh(steps, steps, np.ma.masked_invalid(mean), cmap="viridis", vmin=0, vmax=100)
 
 
@@ -96,11 +97,7 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
         axes.set_ylim(max(low, -2), min(high, 102))  # an interval of two seeds may leave what an accuracy can be
 
     followed = [row for row in rows if row.matrices is not None]
-    return in_panels(followed, lambda row: row.setting, _title, draw)
-
-
-def _title(row: Row) -> str:
-    return textwrap.fill(row.setting_text, 40, break_on_hyphens=False)
+    return in_panels(followed, lambda row: row.setting, lambda row: row.setting_text, draw)
 
 
 FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"], ...] = (

@@ -1,5 +1,6 @@
 """Figures of several panels with one legend, and the lines in them."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from benchmark.reporting.rows import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LETTERS_ACROSS = 40
+"""Letters of a title that fit over one panel."""
 
 
 def in_panels(
@@ -31,7 +35,7 @@ def in_panels(
     panels = list(figure.subplots(down, across, squeeze=False).ravel())
     for axes, group in zip(panels, groups.values(), strict=False):
         draw(axes, group)
-        axes.set_title(title(group[0]))
+        axes.set_title(textwrap.fill(title(group[0]), LETTERS_ACROSS, break_on_hyphens=False))
     for axes in panels[len(groups) :]:
         axes.remove()
     legend(figure, panels[: len(groups)])
