@@ -35,7 +35,10 @@ class MAMLLearn2LearnConfig:
 
 @register("maml-l2l", "MAML run by learn2learn, one task at a time")
 class MAMLLearn2Learn(Method):
-    """The same function as `methods.maml.model.MAML`, several times slower. Needs learn2learn."""
+    """The same function as `methods.maml.model.MAML`, several times slower. Needs learn2learn.
+
+    From the same seed both start with the same weights, so they differ by rounding alone, which training amplifies.
+    """
 
     Config = MAMLLearn2LearnConfig
     fixed_ways = True
@@ -87,10 +90,11 @@ class _Network(nn.Module):
     def __init__(self, setting: Setting, channels: int) -> None:
         super().__init__()
         inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
+        # Without weights of their own, so that those drawn below are the ones `MAML` draws from the same seed.
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(width, channels, KERNEL_SIZE, padding="same", bias=False) for width in inputs
+            nn.utils.skip_init(nn.Conv2d, width, channels, KERNEL_SIZE, padding="same", bias=False) for width in inputs
         )
-        self.head = nn.Linear(feature_count(setting.image_shape, channels), setting.ways)
+        self.head = nn.utils.skip_init(nn.Linear, feature_count(setting.image_shape, channels), setting.ways)
         for layer in (*self.convolutions, self.head):
             nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(self.head.bias)

@@ -45,7 +45,8 @@ class MAML(Method):
 
     Other differences from MAML++'s code: several tasks share one pass, annealing moves with every step instead of
     every epoch, and one model is tested, not an ensemble of the five best checkpoints (worth about two points on
-    mini-ImageNet). Unlabelled support images only take part in the statistics.
+    mini-ImageNet; `test.ensemble` adds that as a row of its own). Unlabelled support images only take part in the
+    statistics.
     """
 
     Config = MAMLConfig
