@@ -10,7 +10,8 @@ no lock that would keep them from it. Instead:
 3. Who had finished writing notices at the end of its launch, when every cell is compared with the run directory again.
 
 What two processes write to the same run does no harm: both read it from the same files, MLflow keeps equal points of a
-metric once, and the later state is written last.
+metric once, and the later state is written last. If both insert the same row at the same moment, a database may refuse
+the slower one; that one reads the run again and writes what is still missing.
 """
 
 import secrets
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["launch", "cell", "aggregate"]
 
 _ATTEMPTS = 10  # each is one other process that has just created the same run
+_REFUSALS = 3  # in a row; more are not a matter of two processes at once
 
 
 class Runs:
@@ -55,18 +57,23 @@ class Runs:
         return self._only_one([created, *self._client.search_runs([self._id], query)])
 
     def write(self, run: "Run | None", create: "Callable[[], Run]", fill: "Callable[[Run], None]") -> "Run":
-        """Fill a run, created if there is none; once more if another process replaces it meanwhile."""
+        """Fill a run, created if there is none; once more if another process replaces it or writes to it meanwhile."""
         from mlflow.exceptions import MlflowException
 
+        refusals = 0
         for _ in range(_ATTEMPTS):
             run = run or create()
             try:
                 fill(run)
                 return run
             except MlflowException:
-                if self._client.get_run(run.info.run_id).info.lifecycle_stage != "deleted":
+                run = self._client.get_run(run.info.run_id)
+                if run.info.lifecycle_stage == "deleted":
+                    run, refusals = None, 0
+                    continue
+                refusals += 1
+                if refusals == _REFUSALS:
                     raise
-                run = None
         raise TimeoutError("other processes keep replacing a run")
 
     def delete(self, run: "Run") -> None:

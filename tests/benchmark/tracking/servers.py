@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -54,6 +55,27 @@ def mlflow_server(store: str, folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(60)
+
+
+@contextlib.contextmanager
+def ui_server(uri: str, folder: Path) -> "Iterator[tuple[str, subprocess.Popen[str]]]":
+    """What `htbench ui` runs for the experiment "small", in a process; gives its address and, to read from, itself."""
+    port = free_port()
+    code = "import sys; from benchmark.tracking import serve_ui; serve_ui(sys.argv[1], 'small', int(sys.argv[2]))"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code, uri, str(port)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
 
 
 def postgres_tools() -> Path:

@@ -1,10 +1,7 @@
 """MLflow's interface as `htbench ui` opens it, in a real browser."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +9,8 @@ import pytest
 from benchmark.grid import Grid
 from benchmark.store import ExperimentStore
 from benchmark.tracking import sync
-from tests.benchmark.helpers import ROOT
 from tests.benchmark.tracking.mirrored import cells_of, run_of, score, train
-from tests.benchmark.tracking.servers import free_port, wait_for
+from tests.benchmark.tracking.servers import ui_server
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
 
@@ -44,19 +40,7 @@ def test_compare_in_the_interface(uri: str, grid: Grid, experiment: ExperimentSt
     accuracies = {cell.folder.name: run_of(uri, cell).data.metrics["test/accuracy"] for cell in cells}
     best = [name for name, accuracy in accuracies.items() if accuracy == max(accuracies.values())]
 
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    code = "import sys; from benchmark.tracking import serve_ui; serve_ui(sys.argv[1], 'small', int(sys.argv[2]))"
-    server = subprocess.Popen(
-        [sys.executable, "-c", code, uri, str(port)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        wait_for(f"{address}/health", server)
+    with ui_server(uri, tmp_path) as (_, server):
         assert server.stdout is not None
         opened = [server.stdout.readline().split(": ", 1) for _ in range(3)]
         pages = {what: page.strip() for what, page in opened}
@@ -96,6 +80,3 @@ def test_compare_in_the_interface(uri: str, grid: Grid, experiment: ExperimentSt
             page.goto(pages["means over seeds"], wait_until="commit")
             page.get_by_text("2 matching runs").wait_for()
             browser.close()
-    finally:
-        server.terminate()
-        server.communicate(timeout=60)

@@ -14,13 +14,17 @@ from benchmark.errors import UserError
 from benchmark.grid import Grid
 from benchmark.store import ExperimentStore
 from benchmark.tracking import Mirror, serve_ui, sync
+from benchmark.tracking.connection import open_experiment
+from benchmark.tracking.runs import Runs
 from benchmark.tracking.ui import experiment_page
 from tests.benchmark.helpers import ROOT
 from tests.benchmark.tracking.mirrored import cells_of, content, curve, run_of, runs, score, train
-from tests.benchmark.tracking.servers import free_port, wait_for
+from tests.benchmark.tracking.servers import ui_server
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
 from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 # MLflow itself uses what SQLAlchemy is about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
@@ -140,31 +144,39 @@ def test_server(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Pat
     cell = cells_of(grid, experiment)[0]
     train(cell, range(1, 6))
     score(cell, steps=5)
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    code = "import sys; from benchmark.tracking import serve_ui; serve_ui(sys.argv[1], 'small', int(sys.argv[2]))"
-    server = subprocess.Popen(
-        [sys.executable, "-c", code, uri, str(port)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        wait_for(f"{address}/health", server)
+    with ui_server(uri, tmp_path) as (address, server):
+        assert server.stdout is not None
+        # When it started there was no experiment to open.
+        assert server.stdout.readline().startswith(f"{address}/#/experiments?")
         sync(experiment, grid, address)
         through_server = content(address)
         page = experiment_page(address, address, "small")
         with urllib.request.urlopen(page, timeout=30) as response:
             assert b"MLflow" in response.read()
         assert f"/#/experiments/{runs(uri)[0].info.experiment_id}/runs" in page
-    finally:
-        server.terminate()
-        printed, _ = server.communicate(timeout=60)
-    assert printed.startswith(f"{address}/#/experiments?")  # when it started there was no experiment to open
     with pytest.raises(urllib.error.URLError), urllib.request.urlopen(address, timeout=5):
         pass
     assert through_server == content(uri)
     sync(experiment, grid, uri)
     assert content(uri) == through_server
+
+
+def test_a_row_written_by_another_process_meanwhile(uri: str) -> None:
+    """What the database refuses is compared with the run as it is now; what it keeps refusing is an error."""
+    client, experiment_id = open_experiment(uri, "small")
+    known = Runs(client, experiment_id)
+    stale = known.create("cell", "key", "name", 0)
+    MlflowClient(uri).log_param(stale.info.run_id, "width", "4")
+    tries = []
+
+    def fill(run: Run) -> None:
+        tries.append(run.info.run_id)
+        if "width" not in run.data.params:
+            client.log_param(run.info.run_id, "width", "8")  # refused: it has a value
+        client.log_param(run.info.run_id, "ways", "20")
+
+    known.write(stale, lambda: stale, fill)
+    assert tries == [stale.info.run_id] * 2
+    assert client.get_run(stale.info.run_id).data.params == {"width": "4", "ways": "20"}
+    with pytest.raises(MlflowException, match="Changing param values is not allowed"):
+        known.write(stale, lambda: stale, lambda run: client.log_param(run.info.run_id, "width", "8"))
