@@ -1,5 +1,5 @@
-"""The command line: `htbench plan | run | tune | status | report | sync | ui | data | methods | inspect | generate |
-predict | profile`.
+"""The command line: `htbench plan | run | tune | status | report | adopt | sync | ui | data | methods | inspect |
+generate | predict | profile`.
 
 Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
@@ -24,6 +24,7 @@ _COMMANDS = (
     tune.tune,
     grids.status,
     grids.report,
+    grids.adopt,
     mlflow.sync,
     mlflow.ui,
     catalogue.data,

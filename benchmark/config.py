@@ -8,7 +8,8 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from benchmark.data.configs import DatasetConfig
 
@@ -45,6 +46,12 @@ class EpisodesConfig(Section):
         return self.model_copy(update={**sizes, "unlabelled": self.unlabelled * parts, "tasks": 1})
 
 
+def _number_or_auto(value: Any) -> Any:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise PydanticCustomError("number_or_auto", "should be a whole number of at least 1, or auto")
+
+
 class TrainConfig(Section):
     """Training, on episodes drawn from the training split.
 
@@ -53,11 +60,17 @@ class TrainConfig(Section):
     exactly with `steps`. Minutes are processor minutes on a CPU (a busy machine takes longer, but trains as much)
     and wall-clock minutes on a GPU; validation is not counted.
 
+    With `batch: auto` the cell takes as many episodes per step as fit into `memory_gib`, as `benchmark.memory` finds
+    out before training starts; the number is fixed from then on, and is `episodes` / `steps` in the record.
+
+    The learning rate rises linearly over the first `warmup_steps`, then follows the `schedule`.
+
     With `shared_from`, the key of a finished run (the end of its folder's name), a HyperTransformer starts with the
     shared feature extractor of that run at its best validation accuracy.
     """
 
-    batch: int = Field(16, ge=1)
+    batch: Annotated[int | Literal["auto"], PlainValidator(_number_or_auto)] = 16
+    memory_gib: float = Field(8.0, gt=0)
     steps: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -67,6 +80,7 @@ class TrainConfig(Section):
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     decay_rate: float = Field(0.95, gt=0, le=1)
     decay_steps: int = Field(100_000, ge=1)
+    warmup_steps: int = Field(0, ge=0)
     clip: float | None = Field(None, gt=0)
     shared_from: str | None = None
     validate_every: int = Field(500, ge=1)
@@ -79,6 +93,12 @@ class TrainConfig(Section):
     def _one_budget(self) -> "TrainConfig":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give exactly one of 'steps' and 'minutes'")
+        return self
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> "TrainConfig":
+        if self.steps is not None and self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) should be fewer than steps ({self.steps})")
         return self
 
     @field_validator("shared_from")
@@ -149,6 +169,7 @@ class CellConfig(Section):
         train, test, episodes = self.train, self.test, self.episodes
         unused = {"decay_rate", "decay_steps"} if train.schedule != "exponential" else set()
         unused |= {"momentum"} if train.optimizer != "sgd" else set()
+        unused |= {"memory_gib"} if train.batch != "auto" else set()
         unused |= {name for name in ("ways", "shots", "queries") if getattr(train, name) == getattr(episodes, name)}
         unused_test = {"queries"} if test.queries == episodes.queries else set()
         unused_test |= {"tasks"} if self.followed_episodes.tasks == episodes.tasks else set()

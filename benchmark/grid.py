@@ -1,8 +1,8 @@
 """A YAML grid, resolved into cells.
 
 A grid file says what all cells share (`dataset`, `episodes`, `model`, `train`, `test`), the axes they differ on
-(`grid`), and exceptions (`overrides`). Every combination of axis values is a cell, the last axis varying fastest. See
-`benchmark.axes` for what an axis can be, and experiments/ for examples.
+(`grid`), and exceptions (`overrides`). Every combination of axis values is a cell, the last axis varying fastest, but
+for those in `exclude`. See `benchmark.axes` for what an axis can be, and experiments/ for examples.
 """
 
 import itertools
@@ -18,11 +18,13 @@ from benchmark.axes import AxisPath, axis_exists, axis_value, axis_values, no_su
 from benchmark.config import CellConfig, TuneConfig
 from benchmark.grid_file import (
     SECTIONS,
+    Condition,
     Override,
     Setting,
     Settings,
     load_plugins,
     read_axes,
+    read_exclude,
     read_name,
     read_overrides,
     read_shared,
@@ -70,6 +72,7 @@ def read_grid(path: Path) -> Grid:
     plugins = load_plugins(data, path.parent, problems)
     shared = read_shared(data, problems)
     axes = read_axes(data, shared, problems)
+    excluded = read_exclude(data, shared, axes, problems)
     overrides = read_overrides(data, shared, axes, problems)
     tune = read_tune(data, problems)
     methods = _methods(shared, axes, problems)
@@ -81,6 +84,11 @@ def read_grid(path: Path) -> Grid:
     combinations = [shared | dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
     known = [cell for cell in combinations if cell["method",].value in list(methods)]
     cells = [_without_options_of_other_methods(cell, methods) for cell in known]
+    for condition in excluded:
+        out = list(map(id, _matching(condition, cells, problems)))
+        cells = [cell for cell in cells if id(cell) not in out]
+    if known and not cells:
+        problems.add(("exclude",), "exclude leaves no cell of the grid", consequence=True)
     for override in overrides:
         _apply(override, cells, methods, problems)
     configs = [config for cell in cells if (config := _config(cell, methods, plugins, problems))]
@@ -133,18 +141,7 @@ def _without_options_of_other_methods(cell: Settings, methods: dict[str, Registe
 
 def _apply(override: Override, cells: list[Settings], methods: dict[str, Registered], problems: Problems) -> None:
     """Change the cells that the override is for, in place."""
-
-    def matches(cell: Settings) -> bool:
-        return all(axis in cell and cell[axis].value in values for axis, values in override.when.items())
-
-    matching = [cell for cell in cells if matches(cell)]
-    if not matching:
-        there_are = []
-        for axis in override.when:
-            values = dict.fromkeys(show(cell[axis].value) for cell in cells if axis in cell)
-            there_are.append(f"{'.'.join(axis)} is {', '.join(values)}")
-        problems.add((*override.where, "when"), f"'when' matches no cell; {' and '.join(there_are)}", consequence=True)
-    for cell in matching:
+    for cell in _matching(override.when, cells, problems):
         method = methods[cell["method",].value]
         for path, setting in override.settings.items():
             if path[0] == "model" and not axis_exists(path, [method]):
@@ -152,6 +149,23 @@ def _apply(override: Override, cells: list[Settings], methods: dict[str, Registe
                 problems.add(setting.where, message)
             else:
                 cell[path] = setting
+
+
+def _matching(condition: Condition, cells: list[Settings], problems: Problems) -> list[Settings]:
+    """The cells it is about; notes if there are none."""
+
+    def matches(cell: Settings) -> bool:
+        return all(axis in cell and cell[axis].value in values for axis, values in condition.values.items())
+
+    matching = [cell for cell in cells if matches(cell)]
+    if not matching:
+        there_are = []
+        for axis in condition.values:
+            values = dict.fromkeys(show(cell[axis].value) for cell in cells if axis in cell)
+            there_are.append(f"{'.'.join(axis)} is {', '.join(values)}")
+        name = "'when'" if condition.where[-1] == "when" else "'exclude'"
+        problems.add(condition.where, f"{name} matches no cell; {' and '.join(there_are)}", consequence=True)
+    return matching
 
 
 def _config(

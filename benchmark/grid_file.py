@@ -19,7 +19,7 @@ from methods import registry
 
 SECTIONS = ("dataset", "episodes", "model", "train", "test")
 _SCALARS = ("seed", "timeout_minutes")
-_TOP_LEVEL = ("name", *SECTIONS, "method", *_SCALARS, "grid", "overrides", "plugins", "tune", "tuned")
+_TOP_LEVEL = ("name", *SECTIONS, "method", *_SCALARS, "grid", "exclude", "overrides", "plugins", "tune", "tuned")
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,19 @@ Settings = dict[AxisPath, Setting]
 
 
 @dataclass(frozen=True)
-class Override:
-    """An exception: cells whose values on the axes in `when` are among those listed get other settings."""
+class Condition:
+    """Which cells: those whose values on these axes are among those listed."""
 
-    when: dict[AxisPath, list[Any]]
-    settings: Settings
+    values: dict[AxisPath, list[Any]]
     where: KeyPath
+
+
+@dataclass(frozen=True)
+class Override:
+    """An exception: some cells get other settings."""
+
+    when: Condition
+    settings: Settings
 
 
 def _check_keys(data: dict[str, Any], where: KeyPath, known: tuple[str, ...], problems: Problems) -> None:
@@ -159,7 +166,6 @@ def read_overrides(
     if not isinstance(overrides, list):
         problems.add(("overrides",), f"overrides should be a list of '- when: ...', found {describe(overrides)}")
         return []
-    known = [*axes, *(path for path in shared if len(path) == 1)]
     found = []
     for index, override in enumerate(overrides):
         where = ("overrides", index)
@@ -168,10 +174,41 @@ def read_overrides(
             problems.add(where, "an override should say when it applies, as in 'when: {method: protonet}'")
             continue
         _check_keys(override, where, ("when", *SECTIONS, *_SCALARS), problems)
-        conditions = {axis_path(axis): v if isinstance(v, list) else [v] for axis, v in when.items()}
-        for axis in when:
-            if axis_path(axis) not in known:
-                names = [".".join(path).removeprefix("model.") for path in known]
-                problems.add((*where, "when", axis), unknown(f"axis {axis!r} of this grid", axis, names))
-        found.append(Override(conditions, _settings(override, where, _SCALARS, problems), where))
+        condition = _condition(when, (*where, "when"), shared, axes, problems)
+        found.append(Override(condition, _settings(override, where, _SCALARS, problems)))
     return found
+
+
+def read_exclude(
+    data: dict[str, Any], shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Problems
+) -> list[Condition]:
+    """The combinations of axis values that the grid leaves out."""
+    excluded = data.get("exclude") or []
+    example = "such as '- {method: protonet, channels: [32, 64]}'"
+    if not isinstance(excluded, list):
+        problems.add(("exclude",), f"exclude should be a list of conditions {example}, found {describe(excluded)}")
+        return []
+    found = []
+    for index, condition in enumerate(excluded):
+        where = ("exclude", index)
+        if isinstance(condition, dict) and condition:
+            found.append(_condition(condition, where, shared, axes, problems))
+        else:
+            problems.add(where, f"should be a condition {example}, found {describe(condition)}")
+    return found
+
+
+def _condition(
+    values: dict[str, Any],
+    where: KeyPath,
+    shared: Settings,
+    axes: dict[AxisPath, list[Setting]],
+    problems: Problems,
+) -> Condition:
+    """Notes axes that the grid does not have."""
+    known = [*axes, *(path for path in shared if len(path) == 1)]
+    names = [".".join(path).removeprefix("model.") for path in known]
+    for axis in values:
+        if axis_path(axis) not in known:
+            problems.add((*where, axis), unknown(f"axis {axis!r} of this grid", axis, names))
+    return Condition({axis_path(axis): v if isinstance(v, list) else [v] for axis, v in values.items()}, where)

@@ -49,6 +49,7 @@ def measure_speed(config: CellConfig, steps: int = 3) -> Speeds:
     cpu = torch.device("cpu")
     dataset = data.load(config.dataset)
     trainer = Trainer(config, build(config, dataset), dataset.splits["train"], dataset.splits["validation"])
+    trainer.decide()
     trainer.progress.steps = steps + 1
     trainer.train_step()
     before = clock(cpu)
@@ -70,7 +71,7 @@ def preflight(cells: Iterable[CellConfig]) -> None:
     checked = set()
     for config in cells:
         shapes = config.test_episodes.model_dump_json() + config.followed_episodes.model_dump_json()
-        kind = _shape_of(config) + config.dataset.model_dump_json() + shapes
+        kind = _shape_of(config) + shapes
         if kind in checked:
             continue
         checked.add(kind)
@@ -112,5 +113,6 @@ def _speeds_of_finished(cells: Iterable[CellConfig], experiment: ExperimentStore
 
 def _shape_of(config: CellConfig) -> str:
     """Cells with the same string take equally long per step."""
+    parts = (config.dataset, config.train_episodes)
     model = sorted(config.model.items())
-    return f"{config.method} {model} {config.train_episodes.model_dump_json()} {config.train.batch}"
+    return f"{config.method} {model} {config.train.batch} {''.join(part.model_dump_json() for part in parts)}"

@@ -71,8 +71,7 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
     base_TN = classes_TN % n_names
     slot_TN = _hash(episode_T[:, None] + _salted(classes_TN, 2))
     size_TN = first[base_TN + 1] - first[base_TN]
-    largest = int((images.first[1:] - images.first[:-1]).max())
-    candidate_I = torch.arange(largest, device=device)
+    candidate_I = torch.arange(images.largest_class, device=device)
     rank_TNI = _hash(slot_TN[..., None] + _salted(candidate_I, 3))
     rank_TNI = rank_TNI.masked_fill(candidate_I >= size_TN[..., None], torch.iinfo(torch.int64).max)
     rows_TNK = first[base_TN][..., None] + _lowest(rank_TNI, per_class)
@@ -80,7 +79,7 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
     if images.rotations == "classes":
         rotations_TN = classes_TN // n_names
     elif images.rotations == "per-class":
-        rotations_TN = _hash(slot_TN + _salted(torch.tensor(0, device=device), 4)) & 3
+        rotations_TN = _hash(slot_TN + _salted(torch.zeros((), dtype=torch.int64, device=device), 4)) & 3
     else:
         rotations_TN = torch.zeros_like(classes_TN)
     return Draw(classes_TN, rows_TNK, rotations_TN, episode_T)

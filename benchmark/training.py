@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from benchmark import memory
 from benchmark.clock import clock
 from benchmark.config import CellConfig, TrainConfig
 from benchmark.data.dataset import ClassImages
@@ -27,6 +28,9 @@ CHECK_EVERY = 25
 GOLDEN_RATIO = 0.6180339887498949
 """Its multiples, modulo 1, fill the interval evenly at any time."""
 
+TRIAL_STEPS = 1_000_000
+"""Length of the imagined training from which steps are tried."""
+
 DIAGNOSTIC_EPISODES = 16
 """Validation episodes that `Method.diagnostics` sees."""
 
@@ -39,11 +43,13 @@ class DivergedError(Exception):
 class Progress:
     """How far training has come.
 
+    `batch` is how many episodes make a step, `steps` how many steps there will be: 0 as long as they are not decided.
     `seconds` were spent on training steps as `clock` counts them; `wall_seconds` include validation. `members` are the
     checkpoints with the best validation accuracies as (accuracy, step), best first, if `test.ensemble` asks for them.
     """
 
     steps: int
+    batch: int
     step: int = 0
     seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -76,10 +82,46 @@ class Trainer:
         self.train_images, self.validation_images = train, validation
         self.device = train.device
         self.optimizer = build_optimizer(method, config.train)
-        self.progress = Progress(steps=config.train.steps or 0)
+        batch = config.train.batch
+        self.progress = Progress(steps=config.train.steps or 0, batch=0 if batch == "auto" else batch)
         self._stream = stream("train", config.seed)
         self._sums: dict[str, Tensor] = {}  # of the losses since the last validation
         self._marks = (clock(self.device), time.monotonic())
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known how many episodes make a step, and how many steps there will be."""
+        return self.progress.batch > 0 and self.progress.steps > 0
+
+    def decide(self) -> None:
+        """Find out what the configuration leaves to the machine: the batch that fits, the steps there is time for.
+
+        Raises:
+            UserError: one episode alone needs more memory than `train.memory_gib`.
+        """
+        if self.progress.batch == 0:
+            self._fit()
+        if self.progress.steps == 0:
+            self.calibrate()
+
+    def _fit(self) -> None:
+        """Choose the largest batch whose training steps, tried on a throw-away copy, stay within the memory."""
+        trial = self._trial()
+
+        def try_steps(batch: int) -> None:
+            trial.progress.batch = batch
+            for share in (0.0, 0.5, 1.0):  # pre-training, annealing or a teacher may need more at some time
+                trial.progress.step = int(share * (TRIAL_STEPS - 1))
+                trial.train_step()
+
+        with torch.random.fork_rng():
+            self.progress.batch = memory.largest_batch(try_steps, self.config.train.memory_gib, self.device)
+
+    def _trial(self) -> "Trainer":
+        """A throw-away copy, whose steps may be those of any stage of training."""
+        trial = Trainer(self.config, copy.deepcopy(self.method), self.train_images, self.validation_images)
+        trial.progress = Progress(steps=TRIAL_STEPS, batch=self.progress.batch)
+        return trial
 
     def calibrate(self, share: float = 0.02) -> None:
         """Turn `train.minutes` into a number of steps: time steps of a throw-away copy for `share` of the budget.
@@ -88,14 +130,13 @@ class Trainer:
         """
         assert self.config.train.minutes is not None
         budget = self.config.train.minutes * 60
-        trial = Trainer(self.config, copy.deepcopy(self.method), self.train_images, self.validation_images)
-        trial.progress.steps = trial_steps = 1_000_000
-        trial.progress.step = trial_steps - 1
+        trial = self._trial()
+        trial.progress.step = TRIAL_STEPS - 1
         times: list[float] = []
         with torch.random.fork_rng():
             trial.train_step()  # the first step pays for memory and the choice of kernels
             while len(times) < 3 or sum(times) < share * budget:
-                trial.progress.step = int(trial_steps * (len(times) * GOLDEN_RATIO % 1))  # even, however many
+                trial.progress.step = int(TRIAL_STEPS * (len(times) * GOLDEN_RATIO % 1))  # even, however many
                 before = clock(self.device)
                 trial.train_step()
                 times.append(clock(self.device) - before)
@@ -103,18 +144,12 @@ class Trainer:
 
     def train_step(self) -> None:
         """One optimiser step on the next `batch` episodes."""
-        settings, step = self.config.train, self.progress.step
+        settings, step, batch = self.config.train, self.progress.step, self.progress.batch
         self.method.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, step, self.progress.steps)
-        episode = sample(
-            self.train_images,
-            self.config.train_episodes,
-            self._stream,
-            step * settings.batch,
-            settings.batch,
-            train=True,
-        )
+        shape = self.config.train_episodes
+        episode = sample(self.train_images, shape, self._stream, step * batch, batch, train=True)
         loss = self.method.loss(episode, step / self.progress.steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -228,13 +263,16 @@ class Trainer:
 def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
     """The rate at a step: constant, half a cosine to zero, or decay_rate ** (step / decay_steps).
 
-    The last is the schedule of the HyperTransformer's scripts.
+    The last is the schedule of the HyperTransformer's scripts. Any of them times a rise from 1 / warmup_steps to 1.
     """
+    rate = settings.learning_rate
+    if step < settings.warmup_steps:
+        rate *= (step + 1) / settings.warmup_steps
     if settings.schedule == "cosine":
-        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        return rate * 0.5 * (1 + math.cos(math.pi * step / steps))
     if settings.schedule == "exponential":
-        return settings.learning_rate * math.pow(settings.decay_rate, step / settings.decay_steps)
-    return settings.learning_rate
+        return rate * math.pow(settings.decay_rate, step / settings.decay_steps)
+    return rate
 
 
 def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimizer:

@@ -1,6 +1,7 @@
 """What several commands share: their arguments, the terminal, reading a grid."""
 
 import importlib.util
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +63,11 @@ def open_tracking(
     from benchmark.tracking import open_mirror
 
     return open_mirror(uri, grid, experiment)
+
+
+def resolve_workers(workers: int, device: str) -> int:
+    """How many processes `--workers` means: 0 is one per core, or one on a GPU."""
+    return workers or (1 if device.startswith("cuda") else len(os.sched_getaffinity(0)))
 
 
 def resolve_device(device: str) -> str:

@@ -1,7 +1,6 @@
 """Commands on a grid: plan, run, status, report."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,7 @@ from benchmark.commands.common import (
     open_grid,
     open_tracking,
     resolve_device,
+    resolve_workers,
 )
 from benchmark.errors import UserError
 
@@ -120,7 +120,7 @@ def run(
         cell.store.forget_result()
     if todo:
         experiment.write_grid(read.text)
-    workers = workers or (1 if device.startswith("cuda") else len(os.sched_getaffinity(0)))
+    workers = resolve_workers(workers, device)
     lefts = [p.remaining_seconds for p in todo]
     total = None if None in lefts else sum(left or 0.0 for left in lefts) / min(workers, max(1, len(todo)))
     console.print(
@@ -203,3 +203,17 @@ def report(
             summary = write_report(read, experiment, folder)
     print_table(summary, console)
     console.print(f"\nwritten to {folder}/: table.md, table.csv, figures, report.html", highlight=False)
+
+
+def adopt(
+    results: Annotated[Path, typer.Argument(help="A folder that htbench report wrote", exists=True, file_okay=False)],
+    runs: RunsOption = RUNS,
+) -> None:
+    """Count the finished cells of a report as run, to go on with its grid on another machine."""
+    from benchmark.adopt import adopt as take_over
+    from benchmark.reporting.collect import Record
+    from benchmark.store import ExperimentStore
+
+    record = Record.load(results)
+    adopted = take_over(record, ExperimentStore(runs / record.name))
+    console.print(f"adopted {len(adopted)} of {len(record.cells)} cells into {runs / record.name}/", highlight=False)

@@ -1,7 +1,6 @@
 """The command tune."""
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from benchmark.commands.common import (
     open_tracking,
     require,
     resolve_device,
+    resolve_workers,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def tune(
     device = resolve_device(device)
     searches = searches_of(read, settings)
     preflight([search.base.model_copy(update={"tuning": True}) for search in searches])
-    workers = workers or (1 if device.startswith("cuda") else len(os.sched_getaffinity(0)))
+    workers = resolve_workers(workers, device)
     shown = Console(quiet=True) if as_json else console
     with TuningDisplay(shown, searches, settings.trials) as display:
         tuning = Tuning(read, searches, experiment, display.ended)

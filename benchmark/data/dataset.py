@@ -62,10 +62,15 @@ class ClassImages:
         images = self.images if self.images.nbytes > LARGEST_TO_MOVE else self.images.to(device)
         return replace(self, images=images, first=self.first.to(device))
 
-    @property
+    @cached_property
     def smallest_class(self) -> int:
         """Number of images in the smallest class."""
         return int((self.first[1:] - self.first[:-1]).min())
+
+    @cached_property
+    def largest_class(self) -> int:
+        """Number of images in the largest class. Kept, as reading it from a GPU at every step would make both wait."""
+        return int((self.first[1:] - self.first[:-1]).max())
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -140,10 +140,10 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
         continual=tested and tested.continual,
         training=Training(
             steps=progress.step,
-            episodes=progress.step * config.train.batch,
+            episodes=progress.step * progress.batch,
             seconds=progress.seconds,
             wall_seconds=progress.wall_seconds,
-            episodes_per_second=progress.step * config.train.batch / max(progress.seconds, 1e-9),
+            episodes_per_second=progress.step * progress.batch / max(progress.seconds, 1e-9),
             best_step=progress.best_step,
             best_validation_accuracy=progress.best_accuracy,
             shared_from=restored,
@@ -193,13 +193,13 @@ def _train(
 
     if not any(p.requires_grad for p in method.parameters()):
         keeper.keep_best(method.state_dict())
-        return Progress(steps=0)
+        return Progress(steps=0, batch=0)
     trainer = Trainer(config, method, train, validation)
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         store.drop_metrics_after(trainer.progress.step)
-    elif config.train.minutes is not None:
-        trainer.calibrate()
+    elif not trainer.decided:
+        trainer.decide()
         keeper.keep_last(trainer.state())
     trainer.run(keeper)
     return trainer.progress

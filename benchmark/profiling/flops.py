@@ -53,11 +53,11 @@ def _convolution_backward(grad: Any, x: Any, kernel: Any, *options: Any, out_sha
     return (wanted[0] + wanted[1]) * 2 * prod(grad) * prod(kernel[1:])
 
 
-def _attention(query: Any, key: Any, value: Any, *options: Any, out_shape: Any = None) -> int:
+def _attention(query: Any, key: Any, value: Any, *options: Any, **named: Any) -> int:
     """Queries times keys, and their weights times values."""
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-def _attention_backward(grad: Any, query: Any, key: Any, value: Any, *options: Any, out_shape: Any = None) -> int:
+def _attention_backward(grad: Any, query: Any, key: Any, value: Any, *options: Any, **named: Any) -> int:
     """Five products where the forward pass has two: the weights once more, and both factors' gradients of both."""
     return 2 * prod(query[:-1]) * key[-2] * (3 * query[-1] + 2 * value[-1])

@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.runtime import prepare_process
 
 SECONDS = 1.0
-"""Spent on each time that is measured; at least three repetitions."""
+"""Spent on each time that is measured; at least one repetition, after one to warm up."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Profile:
         peak_gflops: what the device does in a matrix product, in billions per second.
         adapt_ms: from a support set to a classifier, one task alone. Methods without a network of their own per task
             (`Method.solver`) include the classification of one image.
-        classify_ms: one image with that network, the support set not being looked at again.
+        classify_ms: one image with that network, the support set not being looked at again. None where there is no such
+            network, or it normalises an image with the other queries.
     """
 
     workload: Workload
@@ -93,6 +94,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     from benchmark.data.dataset import ClassImages
     from benchmark.evaluation import CHUNK
     from benchmark.execution.cell import construct
+    from benchmark.memory import peak_memory
     from benchmark.profiling import flops
     from benchmark.sampling import sample, sample_all
     from benchmark.training import Trainer
@@ -116,7 +118,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
         """Milliseconds."""
         work()
         times: list[float] = []
-        while len(times) < 3 or (sum(times) < seconds and len(times) < 1000):
+        while not times or (sum(times) < seconds and len(times) < 1000):
             before = clock(device)
             work()
             times.append(clock(device) - before)
@@ -134,7 +136,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
 
     sampling, forward, both = least(draw), least(lambda: method.loss(episode, 0.0)), least(forward_and_backward)
     optimizer, step = least(trainer.optimizer.step), least(trainer.train_step)
-    memory = _peak_memory(device)
+    memory = peak_memory(device)
     operations = flops.count(forward_and_backward)
 
     method.eval()
@@ -145,7 +147,8 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
         solver = getattr(method, "solver", None)
         if solver is not None:
             network, image = solver(task), task.query_images[:, :1]
-            classifying = least(lambda: classify(image, network))
+            if all(block.statistics is not None for block in network.blocks):
+                classifying = least(lambda: classify(image, network))
             adapting = least(lambda: solver(task))
         else:
             adapting = least(lambda: method(task))
@@ -156,7 +159,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
         backward_ms=max(0.0, both - forward),
         optimizer_ms=optimizer,
         step_ms=step,
-        peak_memory_mib=memory,
+        peak_memory_mib=memory / 2**20,
         gflop_per_episode=operations / workload.batch / 1e9,
         peak_gflops=flops.peak(device) / 1e9,
         adapt_ms=adapting,
@@ -177,18 +180,6 @@ def _cell(workload: Workload) -> Any:
             "train": {"batch": workload.batch, "steps": 1_000_000},
         }
     )
-
-
-def _peak_memory(device: Any) -> float:
-    """MiB."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / 2**20 if sys.platform == "darwin" else used / 2**10
 
 
 def main() -> None:

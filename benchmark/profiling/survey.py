@@ -13,7 +13,7 @@ from benchmark import provenance
 from benchmark.profiling.figures import draw
 from benchmark.profiling.measure import Profile, Workload
 from benchmark.profiling.run import measure_apart
-from benchmark.store import write_whole
+from benchmark.store import write_text
 
 WIDTHS = (4, 8, 16, 32, 64)
 SCALED = ("protonet", "ht-logits", "ht-all", "maml")
@@ -71,21 +71,34 @@ def plan(base: Workload, methods: Sequence[str], widths: Sequence[int], workers:
 
 
 def survey(groups: Sequence[Group], folder: Path, progress: Callable[[Group], object]) -> list[Measured]:
-    """Measure and write; `progress` is told of every group before it is measured."""
-    measured = []
-    for group in groups:
-        progress(group)
-        measured.append(Measured(group, measure_apart(group.workloads)))
+    """Measure and write; `progress` is told of every group before it is measured.
+
+    Interrupted, it writes what it has measured.
+    """
+    measured: list[Measured] = []
+    known: dict[tuple[Workload, ...], list[Profile | str]] = {}  # a point may be on several axes
+    try:
+        for group in groups:
+            progress(group)
+            if group.workloads not in known:
+                known[group.workloads] = measure_apart(group.workloads)
+            measured.append(Measured(group, known[group.workloads]))
+    finally:
+        if measured:
+            _write(measured, folder)
+    return measured
+
+
+def _write(measured: Sequence[Measured], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = _rows(measured)
     commit, changed = provenance.code_version()
     hardware = provenance.hardware()
     about = {"hardware": hardware, "versions": provenance.versions(), "commit": commit, "changed": changed}
-    _write(folder / "profile.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
-    _write(folder / "profile.csv", _csv(rows))
-    _write(folder / "profile.md", markdown(measured, hardware))
+    write_text(folder / "profile.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    write_text(folder / "profile.csv", _csv(rows))
+    write_text(folder / "profile.md", markdown(measured, hardware))
     draw(rows, folder)
-    return measured
 
 
 def markdown(measured: Sequence[Measured], hardware: dict[str, Any]) -> str:
@@ -137,7 +150,3 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()))

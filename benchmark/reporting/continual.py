@@ -1,6 +1,5 @@
 """Figures of task sequences: what is kept of earlier tasks as later ones arrive."""
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from benchmark.continual import Matrix, average_accuracy
 from benchmark.reporting import style
-from benchmark.reporting.panels import LETTERS_ACROSS, in_panels
+from benchmark.reporting.panels import in_panels, interval_line, wrapped
 from benchmark.reporting.rows import Row, settings
 from benchmark.statistics import primary_interval
 
@@ -62,8 +61,7 @@ def _heat_map(axes: "Axes", row: Row) -> "QuadMesh":
     axes.set_yticks(steps)
     axes.set_xlabel("task")
     axes.set_ylabel("after task")
-    setting = textwrap.fill(row.setting_text, LETTERS_ACROSS, break_on_hyphens=False)
-    axes.set_title(f"{row.label}\n{setting}", fontsize=7)
+    axes.set_title(f"{row.label}\n{wrapped(row.setting_text)}", fontsize=7)
     return axes.pcolormesh(steps, steps, np.ma.masked_invalid(mean), cmap="viridis", vmin=0, vmax=100)
 
 
@@ -76,17 +74,7 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
             assert row.matrices is not None
             by_step = np.moveaxis(values(row.matrices), -1, 0)
             intervals = [primary_interval(accuracy) for accuracy in by_step]
-            look = looks[row.label]
-            axes.errorbar(
-                range(1, len(intervals) + 1),
-                [100 * one.mean for one in intervals],
-                yerr=[100 * one.half_width for one in intervals],
-                color=look.color,
-                marker=look.marker,
-                linestyle=look.linestyle,
-                capsize=2.5,
-                label=row.label,
-            )
+            interval_line(axes, range(1, len(intervals) + 1), intervals, looks[row.label], row.label)
         shape, followed = panel[0].cells[0].config.test_episodes, panel[0].cells[0].config.followed_episodes
         if followed.tasks > shape.tasks:
             axes.axvline(shape.tasks, color="#777777", linewidth=0.8, linestyle=":")

@@ -119,7 +119,7 @@ def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
     def task(row: Row) -> str:
         config = row.cells[0].config
         episodes = config.episodes.model_copy(update={"unlabelled": 0})
-        parts = (config.dataset, episodes, config.test)
+        parts = (config.dataset, episodes, config.test.model_copy(update={"ensemble": None}))
         return f"{row.channels}{''.join(part.model_dump_json() for part in parts)}"
 
     def title(row: Row) -> str:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.reporting import style
 from benchmark.reporting.rows import Row
+from benchmark.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LETTERS_ACROSS = 40
-"""Letters of a title that fit over one panel."""
+
+def wrapped(title: str) -> str:
+    """The title on as many lines as it needs over one panel."""
+    return textwrap.fill(title, 40, break_on_hyphens=False)
 
 
 def in_panels(
@@ -35,7 +38,7 @@ def in_panels(
     panels = list(figure.subplots(down, across, squeeze=False).ravel())
     for axes, group in zip(panels, groups.values(), strict=False):
         draw(axes, group)
-        axes.set_title(textwrap.fill(title(group[0]), LETTERS_ACROSS, break_on_hyphens=False))
+        axes.set_title(wrapped(title(group[0])))
     for axes in panels[len(groups) :]:
         axes.remove()
     legend(figure, panels[: len(groups)])
@@ -82,21 +85,28 @@ def accuracy_lines(
         x = [place(row) * shift for row in members]
         intervals = [row.interval for row in members if row.interval is not None]
         look = looks[line]
-        axes.errorbar(
-            x,
-            [100 * one.mean for one in intervals],
-            yerr=[100 * one.half_width for one in intervals],
-            color=look.color,
-            marker=look.marker,
-            linestyle=look.linestyle,
-            capsize=2.5,
-            label=line,
-        )
+        interval_line(axes, x, intervals, look, line)
         crosses = [(at, row.published[0].published.accuracy) for at, row in zip(x, members, strict=True)
                    if published and row.published]  # fmt: skip
         if crosses:
             axes.plot(*zip(*crosses, strict=True), "x", color=look.color, markersize=6, label="_published")
     axes.set_ylabel("test accuracy (%)")
+
+
+def interval_line(
+    axes: "Axes", x: Sequence[float], intervals: Sequence[Interval], look: style.Look, label: str
+) -> None:
+    """A line of accuracies, in per cent, with their intervals."""
+    axes.errorbar(
+        x,
+        [100 * one.mean for one in intervals],
+        yerr=[100 * one.half_width for one in intervals],
+        color=look.color,
+        marker=look.marker,
+        linestyle=look.linestyle,
+        capsize=2.5,
+        label=label,
+    )
 
 
 def channel_axis(axes: "Axes", channels: Sequence[int]) -> None:

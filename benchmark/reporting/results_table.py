@@ -129,7 +129,8 @@ def budget(record: Record) -> str:
     texts = []
     for train in dict.fromkeys(cell.config.train for cell in record.cells):
         amount = f"{train.steps:,} steps of" if train.steps is not None else f"{train.minutes:g} min, steps of"
-        texts.append(f"{amount} {train.batch} episodes")
+        fitting = f"as many episodes as fit into {train.memory_gib:g} GiB"
+        texts.append(f"{amount} {fitting if train.batch == 'auto' else f'{train.batch} episodes'}")
     return "; ".join(dict.fromkeys(texts))
 
 

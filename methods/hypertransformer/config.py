@@ -11,7 +11,8 @@ Activation = Literal["relu", "gelu", "leaky_relu"]
 
 @dataclass(frozen=True)
 class HyperTransformerConfig:
-    """Options; the defaults are those of the original Omniglot script (google-research, `omniglot_1shot_v1.sh`).
+    """Options; the defaults are those of the original Omniglot script (google-research, `omniglot_1shot_v1.sh`), but
+    for the shared extractor: the script has `shared_layers` 4 without normalisation (see `HyperTransformer`).
 
     The generated network:
         channels: width of its convolutions.
@@ -48,7 +49,8 @@ class HyperTransformerConfig:
         shared_layers: convolutions of the extractor whose features all layers share; 0: no shared features.
         shared_features: how many.
         shared_padding: of those convolutions; "valid" needs at least 7, 15 or 31 pixels for 2, 3 or 4 of them.
-        shared_normalization: batch-normalise after each of them, with the statistics of the task's support images.
+        shared_normalization: batch-normalise after each of them, if any, with the statistics of the task's support
+            images.
         local_features: filters of the extractor in front of each generated layer; None: as many as the larger of the
             layer's input and output channels; 0: only shared features.
         logits_features: the last layer's local features: extracted ("default"), the flattened activations
@@ -100,10 +102,10 @@ class HyperTransformerConfig:
     linear_last_layer: bool = False
     embedding: int = 32
 
-    shared_layers: Literal[0, 2, 3, 4] = 4
+    shared_layers: Literal[0, 2, 3, 4] = 3
     shared_features: int = searched(32, (16, 32, 64))
     shared_padding: Literal["same", "valid"] = "same"
-    shared_normalization: bool = False
+    shared_normalization: bool = True
     local_features: int | None = None
     logits_features: Literal["default", "passthrough", "mix"] = "default"
     nonlinear_logits_features: bool = False
@@ -199,7 +201,6 @@ class HyperTransformerConfig:
                 self.nonlinear_logits_features and self.logits_features == "passthrough",
                 "nonlinear_logits_features needs logits_features 'default' or 'mix'",
             ),
-            (self.shared_normalization and self.shared_layers == 0, "shared_normalization needs shared_layers"),
             (self.shared_dropout > 0 and self.shared_layers == 0, "shared_dropout needs shared_layers"),
             (self.class_loss > 0 and self.shared_layers == 0, "class_loss needs shared_layers"),
             (self.pretrain > 0 and self.shared_layers == 0, "pretrain needs shared_layers"),

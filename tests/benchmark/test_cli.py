@@ -71,6 +71,21 @@ def test_plan_run_status_report_and_methods(tmp_path: Path) -> None:
     assert "generated_layers" in options["ht"] and "generated_layers" not in options["ht-all"]
 
 
+def test_a_grid_goes_on_where_only_its_report_is(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, grid={"method": ["linear-mean"], "seed": [0, 1]})
+    assert htbench("run", grid, "--no-track", "--only", "seed=1", cwd=tmp_path).returncode == 0
+    assert htbench("report", grid, cwd=tmp_path).returncode == 0
+    elsewhere = ("--runs", "elsewhere")
+    assert "adopted 1 of 2 cells" in htbench("adopt", "results/small", *elsewhere, cwd=tmp_path).stdout
+    assert "adopted 0 of 2 cells" in htbench("adopt", "results/small", *elsewhere, cwd=tmp_path).stdout
+    assert "1 of 2 cells done" in htbench("status", grid, *elsewhere, cwd=tmp_path).stdout
+    assert htbench("report", grid, *elsewhere, "--out", "again", cwd=tmp_path).returncode == 0
+    for name in ("cells.json", "accuracies.npz", "table.csv", "learning-curves.svg"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "results" / "small" / name).read_bytes()
+    assert "1 to run" in htbench("run", grid, "--no-track", *elsewhere, cwd=tmp_path).stdout
+    assert htbench("adopt", "elsewhere", cwd=tmp_path).returncode == 2
+
+
 def test_a_plugin_that_cannot_be_imported_and_an_option_without_a_default(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("import nowhere_to_be_found")

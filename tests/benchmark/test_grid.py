@@ -116,6 +116,19 @@ overrides:
         assert cell.train.batch == 4
 
 
+def test_excluded_combinations_are_no_cells(tmp_path: Path) -> None:
+    excluding = """\
+grid: {method: [toy-near, toy], channels: [4, 8], seed: [0, 1]}
+exclude:
+  - {method: toy, channels: 8}
+  - {channels: 4, seed: [1, 2]}
+overrides:
+  - {when: {method: toy}, seed: 1}
+"""
+    found = [(c.method, c.model["channels"], c.seed) for c in read(tmp_path, BASE + excluding).cells]
+    assert found == [("toy-near", 4, 0), ("toy-near", 8, 0), ("toy-near", 8, 1), ("toy", 4, 1)]
+
+
 def test_a_plugin_next_to_the_grid_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from dataclasses import dataclass\n"

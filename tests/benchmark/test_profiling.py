@@ -99,3 +99,11 @@ def test_figure_has_a_panel_per_axis_that_varies(tmp_path: Path) -> None:
 def test_an_unknown_method_is_refused_at_once() -> None:
     with pytest.raises(UserError, match="--method protnet"):
         profile(method=["protnet"], device="cpu")
+
+
+@pytest.mark.parametrize("method", ["ht-logits", "maml", "rfs"])
+def test_other_methods_can_be_measured(method: str) -> None:
+    found = measure(Workload(method, ways=2, shots=1, queries=2, channels=2, batch=2), seconds=0)
+    assert found.gflop_per_episode > 0
+    assert found.adapt_ms > 0
+    assert found.classify_ms is None  # each by itself: no network apart, or one that needs the other queries

@@ -123,6 +123,9 @@ def test_learning_rates() -> None:
     cosine = TrainConfig(steps=100, learning_rate=0.2)
     assert [learning_rate(cosine, step, 100) for step in (0, 50)] == pytest.approx([0.2, 0.1])
     assert learning_rate(cosine, 25, 100) == pytest.approx(0.1 * (1 + math.sqrt(0.5)))
+    rising = TrainConfig(steps=100, learning_rate=0.2, schedule="constant", warmup_steps=4)
+    assert [learning_rate(rising, step, 100) for step in range(5)] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2])
+    assert learning_rate(cosine.model_copy(update={"warmup_steps": 51}), 50, 100) == pytest.approx(0.1)
     script = TrainConfig(steps=4_000_000, schedule="exponential", learning_rate=0.02, optimizer="sgd")
     # The HyperTransformer's scripts end at 0.95 ** 40 = 0.1285 of their first rate.
     assert learning_rate(script, 4_000_000, 4_000_000) == pytest.approx(0.02 * 0.1285, rel=1e-3)

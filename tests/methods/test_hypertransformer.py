@@ -166,7 +166,7 @@ def test_number_of_parameters():
     def convolution(inputs, outputs, size=3):
         return outputs * (inputs * size**2 + 1)
 
-    shared = convolution(1, 32) + 3 * convolution(32, 32)
+    shared = convolution(1, 32) + 2 * convolution(32, 32) + 3 * 2 * 32
     normalisation = 4 * 2 * 8
     # Token widths are 32 + max(numbers of a block, local + shared features): 32 + max(9, 8 + 32) in front of logits,
     # where the image is 1x1 and so is the local kernel.
@@ -181,7 +181,7 @@ def test_number_of_parameters():
     setting = setting_for(random_episode(ways=20, image_shape=(1, 28, 28)))
     sizes = [sum(p.numel() for p in get(name).build({}, setting).parameters()) for name in ("ht-all", "ht-logits")]
     everything = shared + normalisation + logits + layer1 + layers23 + layer4
-    assert sizes == [everything, shared + normalisation + logits + trained_kernels] == [843_304, 126_784]
+    assert sizes == [everything, shared + normalisation + logits + trained_kernels] == [834_248, 117_728]
 
 
 def test_size_of_the_generated_network():

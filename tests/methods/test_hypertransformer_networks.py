@@ -59,7 +59,7 @@ def test_warmup_of_a_network_of_three_convolutions_has_two_stages():
 def test_shared_features_of_images_that_are_too_small_for_them():
     setting = setting_for(random_episode(image_shape=(1, 30, 40)))
     with pytest.raises(ValueError, match=r"4 shared_layers then need 31x31 pixels; use 'same', or fewer"):
-        HyperTransformer(HyperTransformerConfig(shared_padding="valid"), setting)
+        HyperTransformer(HyperTransformerConfig(shared_padding="valid", shared_layers=4), setting)
     options: list[dict[str, Any]] = [{"shared_layers": 2}, {"shared_layers": 3}, {"shared_layers": 4}]
     for given, side in zip(options, (16, 16, 31), strict=True):
         episode = random_episode(image_shape=(1, side, side)).to(dtype=torch.float32)

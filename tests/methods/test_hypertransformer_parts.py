@@ -203,7 +203,8 @@ def test_local_features_are_means_of_plain_convolutions(side, layers, nonlinear)
 @pytest.mark.parametrize(("layers", "padding"), [(2, "valid"), (3, "same"), (4, "same")])
 @pytest.mark.parametrize("side", [28, 17])
 def test_shared_features_are_tensorflows_on_images_turned_by_180_degrees(layers, padding, side):
-    config = HyperTransformerConfig(shared_layers=layers, shared_features=5, shared_padding=padding)
+    shape = {"shared_layers": layers, "shared_padding": padding}
+    config = HyperTransformerConfig(**shape, shared_features=5, shared_normalization=False)
     extractor = scrambled(SharedFeatures(2, config))
     images = random_episode(image_shape=(2, side, side)).support_images
     features = extractor(group_tasks(images), 3)

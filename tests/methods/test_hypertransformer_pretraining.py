@@ -39,7 +39,7 @@ def test_after_pretraining_comes_ordinary_training_as_if_from_its_start():
 
 
 def test_restoring_the_shared_extractor():
-    source, model = build(shared_normalization=True, channels=6), build(shared_normalization=True, network="avgpool3")
+    source, model = build(channels=6), build(network="avgpool3")
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     with torch.no_grad():
         for parameter in source.parameters():
@@ -52,13 +52,13 @@ def test_restoring_the_shared_extractor():
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({}, r"shared\.scales\.0 is absent, and here \(6,\)"),
-    ({"shared_normalization": True, "shared_layers": 3}, r"convolutions\.3\.kernel is absent, and here \(6, 6, 3, 3\)"),
-    ({"shared_normalization": True, "shared_features": 5}, r"\.0\.kernel is \(5, 1, 3, 3\), and here \(6, 1, 3, 3\)"),
+    ({"shared_normalization": False}, r"shared\.scales\.0 is absent, and here \(6,\)"),
+    ({"shared_layers": 2}, r"convolutions\.2\.kernel is absent, and here \(6, 6, 3, 3\)"),
+    ({"shared_features": 5}, r"\.0\.kernel is \(5, 1, 3, 3\), and here \(6, 1, 3, 3\)"),
     ({"shared_layers": 0}, "is absent, and here"),
 ])  # fmt: skip
 def test_a_shared_extractor_of_another_shape_is_not_restored(options, message):
-    model = build(shared_normalization=True)
+    model = build()
     with pytest.raises(ValueError, match=message):
         model.restore_shared(build(**options).state_dict())
     with pytest.raises(ValueError, match="neither there nor here"):

@@ -58,7 +58,7 @@ def test_plan_costs_the_papers_tables(tmp_path: Path, root: Path, grid: str, cel
     only = ["--only", cells, "--only", "seed=0", "--only", "episodes.shots=1"]
     planned = json.loads(invoke("plan", tmp_path / f"{grid}.yaml", "--runs", tmp_path, "--json", *only).stdout)
     assert len(planned["cells"]) == len(cells.split(","))
-    assert all(cell["remaining_seconds"] > 3600 for cell in planned["cells"])
+    assert all(cell["remaining_seconds"] > 0 for cell in planned["cells"])
 
 
 def test_a_trained_cell_predicts_on_pictures_as_it_saw_them(tmp_path: Path, root: Path) -> None:
