@@ -135,7 +135,10 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
         method.loss(episode, 0.0).total.backward()
 
     sampling, forward, both = least(draw), least(lambda: method.loss(episode, 0.0)), least(forward_and_backward)
-    optimizer, step = least(trainer.optimizer.step), least(trainer.train_step)
+    step = least(trainer.train_step)
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = 0.0  # or one gradient, followed a thousand times, would lead to weights that no training meets
+    optimizer = least(trainer.optimizer.step)
     memory = peak_memory(device)
     operations = flops.count(forward_and_backward)
 
