@@ -25,6 +25,7 @@ def profile(
     every: Annotated[
         bool, typer.Option("--all", help="All methods (or those named) at all widths, and how speed scales")
     ] = False,
+    passes: Annotated[int, typer.Option(min=1, help="How often --all measures all; the least time counts")] = 1,
     out: Annotated[Path, typer.Option(help="Folder that --all writes")] = RESULTS / "profile",
     as_json: JsonOption = False,
 ) -> None:
@@ -44,16 +45,16 @@ def profile(
     base = Workload("protonet", ways, shots, queries, 8, batch, where)
     if every:
         cores = survey.cores(where)
-        groups = survey.plan(base, method or list(known), channels or survey.WIDTHS, cores)
+        groups = survey.plan(base, method or survey.trained_on_tasks(), channels or survey.WIDTHS, cores)
         with Progress(console=console) as shown:
-            task = shown.add_task("", total=len(groups))
+            task = shown.add_task("", total=passes * len(groups))
 
             def tell(group: survey.Group) -> None:
                 workload = group.workloads[0]
                 shown.update(task, description=f"{workload.method}, {group.axis}")
                 shown.advance(task)
 
-            survey.survey(groups, out, tell)
+            survey.survey(groups, out, tell, passes)
         console.print(f"{out}/profile.md", highlight=False)
         return
     workloads = [replace(base, method=m, channels=c) for m in method or ["protonet"] for c in channels or [8]]

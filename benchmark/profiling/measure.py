@@ -87,7 +87,11 @@ class Profile:
 
 
 def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
-    """Measure in this process, each time for so many seconds."""
+    """Measure in this process, each time for so many seconds.
+
+    Raises:
+        ValueError: the method is not trained, as the oracle.
+    """
     import torch
 
     from benchmark.clock import clock
@@ -112,6 +116,8 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     config = _cell(workload)
     shape = config.train_episodes
     method = construct(config, Setting(workload.ways, workload.shots, images.image_shape, images.classes)).to(device)
+    if not any(p.requires_grad for p in method.parameters()):
+        raise ValueError("the method is not trained, so there is no training speed")
     trainer = Trainer(config, method, images, images)
 
     def least(work: Callable[[], object]) -> float:

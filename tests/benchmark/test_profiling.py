@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,34 @@ def test_table_names_what_failed() -> None:
     assert "| protonet | 4 | 400.0 | 1.00 | 10.0 | 25.0 | 2.00 | 40.0 | 0.500 | 200% | 500 | 3.00 | - |" in text
     assert "- rfs, 8 channels: out of memory" in text
     assert "abacus" in text
+
+
+def test_of_several_passes_each_time_is_the_least() -> None:
+    workload = Workload("protonet")
+    slow_start = replace(_profile(workload, 40.0), sampling_ms=3.0, peak_gflops=90.0, classify_ms=2.0)
+    slow_end = replace(_profile(workload, 60.0), sampling_ms=2.0, peak_gflops=120.0, classify_ms=1.0)
+    best = survey.quickest(slow_start, slow_end)
+    assert isinstance(best, Profile)
+    assert (best.step_ms, best.sampling_ms, best.classify_ms, best.peak_gflops) == (40.0, 2.0, 1.0, 120.0)
+    assert survey.quickest("killed", best) == best == survey.quickest(best, "killed")
+
+
+def test_a_survey_repeats_every_point_once_per_pass(tmp_path: Path) -> None:
+    workload = Workload("no-such-method")
+    groups = [Group("width", (workload,)), Group("ways", (workload,))]
+    told: list[str] = []
+    survey.survey(groups, tmp_path, lambda group: told.append(group.axis), passes=2)
+    assert told == ["width", "ways"] * 2
+    rows = list(csv.DictReader((tmp_path / "profile.csv").read_text().splitlines()))
+    assert [row["axis"] for row in rows] == ["width", "ways"]
+
+
+def test_what_learns_nothing_from_single_tasks_is_not_surveyed() -> None:
+    names = survey.trained_on_tasks()
+    assert {"protonet", "ht-all", "maml++", "rfs"} <= set(names)
+    assert not {"oracle", "ewc", "ht-continual"} & set(names)
+    with pytest.raises(ValueError, match="not trained"):
+        measure(Workload("oracle", ways=2, shots=1, queries=1, channels=2, batch=2), seconds=0)
 
 
 def test_survey_writes_everything_and_survives_a_failure(tmp_path: Path) -> None:
