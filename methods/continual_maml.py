@@ -98,7 +98,7 @@ class ContinualMAML(ContinualMethod, MAML):
         sets = arrived.tasks_in_sequence if self.config.query_statistics == "batch" else 1
         queries = arrived.query_images.unflatten(1, (sets, -1)).flatten(0, 1)
         repeated = [w.repeat_interleave(sets, dim=0) for w in weights]
-        logits = self.classify(repeated, replace(arrived, query_images=queries), steps)
+        logits = self.classify(repeated, self.streams(replace(arrived, query_images=queries)), steps)
         return logits.reshape(arrived.tasks, -1, arrived.ways)
 
     def carried(self, seen: TaskSequence) -> int:

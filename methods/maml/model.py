@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from methods.episode import UNLABELLED, Episode
 from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
 from methods.maml.derivatives import convolve
+from methods.maml.images import Images
 from methods.method import Loss, Method, Setting
 from methods.networks import (
     BLOCKS,
@@ -17,7 +18,6 @@ from methods.networks import (
     LinearWeights,
     feature_count,
     flatten,
-    group_tasks,
     linear,
 )
 from methods.normalisation import affine, statistics
@@ -85,7 +85,7 @@ class MAML(Method):
         with torch.inference_mode(False), torch.enable_grad():
             for adapted in self.adaptation(episode, steps, second_order):
                 weights = adapted
-        return self.classify(weights, episode, steps)
+        return self.classify(weights, self.streams(episode), steps)
 
     def loss(self, episode: Episode, progress: float) -> Loss:
         """Cross-entropy of the queries after the last inner step, or weighted over all of them."""
@@ -95,11 +95,11 @@ class MAML(Method):
         shares = [0.0] * (steps - 1) + [1.0]
         if progress < config.multi_step_loss:
             shares = multi_step_shares(steps, progress / config.multi_step_loss)
-        labels = episode.query_labels
+        labels, streams = episode.query_labels, self.streams(episode)
         terms = []
         for step, weights in enumerate(self.adaptation(episode, steps, second_order)):
             if step > 0 and shares[step - 1] > 0:
-                logits = self.classify(weights, episode, step)
+                logits = self.classify(weights, streams, step)
                 cross_entropy = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
                 terms.append(shares[step - 1] * cross_entropy)
         accuracy = (logits.detach().argmax(-1) == labels).float().mean()
@@ -113,7 +113,7 @@ class MAML(Method):
         They are the initial ones, or those to `start` from, which so many inner steps `before` have led to.
         """
         # Clones, because autograd cannot keep tensors that were made in inference mode.
-        images, labels = group_tasks(episode.support_images.clone()), episode.support_labels.clone()
+        images, labels = Images(episode.support_images.clone()), episode.support_labels.clone()
         labelled = (labels != UNLABELLED).sum(1)
         weights = start or [tensor.expand(episode.tasks, *tensor.shape) for tensor in self.initial]
         yield weights
@@ -131,31 +131,35 @@ class MAML(Method):
             weights = fixed + [w - rate * g for w, rate, g in zip(moving, rates, gradients, strict=True)]
             yield weights
 
-    def classify(self, weights: Weights, episode: Episode, steps: int) -> Tensor:
-        """Logits (T, Q, N) of the queries under the weights after so many inner steps."""
-        streams = [group_tasks(episode.query_images)]
-        if self.config.query_statistics == "support":
-            streams.insert(0, group_tasks(episode.support_images))
+    def streams(self, episode: Episode) -> list[Images]:
+        """What passes through the adapted networks: the queries, behind the support images if those normalise them."""
+        queries = Images(episode.query_images)
+        return [Images(episode.support_images), queries] if self.config.query_statistics == "support" else [queries]
+
+    def classify(self, weights: Weights, streams: list[Images], steps: int) -> Tensor:
+        """Logits (T, Q, N) of the last of the streams under the weights after so many inner steps."""
         return linear(self.features(streams, weights, max(steps - 1, 0)), LinearWeights(*weights[BLOCKS:]))
 
-    def features(self, streams: list[Tensor], weights: Weights, step: int) -> Tensor:
-        """Features (T, B, D) of the last of the streams, grouped images, normalised with the statistics of the first.
+    def features(self, streams: list[Images], weights: Weights, step: int) -> Tensor:
+        """Features (T, B, D) of the last of the streams, normalised with the statistics of the first.
 
         Pooling comes in front of the normalisation here: the maximum of increasing functions is the function of the
         maximum. A negative scale would make it decreasing, so its sign goes into the kernel.
         """
         tasks = len(weights[0])
-        for kernel, scales, offsets in zip(weights, self.scales, self.offsets, strict=False):
+        passing = [stream.grouped for stream in streams]
+        for block, (kernel, scales, offsets) in enumerate(zip(weights, self.scales, self.offsets, strict=False)):
             row = min(step, len(scales) - 1)
             scale, offset = scales[row], offsets[row]
             signed = kernel * torch.where(scale < 0, -1, 1)[:, None, None, None]
-            streams = [convolve(x, signed) for x in streams]
-            mean, variance = statistics(streams[0])
+            passing = [convolve(x, signed) for x in passing]
+            repeated = block == 0 and not self.frozen  # the same images under other kernels, step after step
+            mean, variance = streams[0].statistics_behind(signed) if repeated else statistics(passing[0])
             slope = scale.abs().repeat(tasks) * torch.rsqrt(variance + NORM_EPS)
             shift = offset.repeat(tasks) - mean * slope
-            streams = [affine(F.max_pool2d(x, 2), slope, shift) for x in streams]
-            streams = [F.leaky_relu(x, self.config.negative_slope) for x in streams]
-        return flatten(streams[-1], tasks)
+            passing = [affine(F.max_pool2d(x, 2), slope, shift) for x in passing]
+            passing = [F.leaky_relu(x, self.config.negative_slope) for x in passing]
+        return flatten(passing[-1], tasks)
 
     def solver_parameters(self, ways: int) -> int:
         """Kernels and the linear layer."""

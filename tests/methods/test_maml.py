@@ -230,7 +230,7 @@ def test_inner_steps_when_testing():
     train_logits, test_logits = model(EPISODE), model.eval()(EPISODE)
     assert not torch.allclose(train_logits, test_logits)
     *_, weights = model.adaptation(EPISODE, 3, second_order=False)
-    torch.testing.assert_close(test_logits, model.classify(weights, EPISODE, 3))
+    torch.testing.assert_close(test_logits, model.classify(weights, model.streams(EPISODE), 3))
     unadapted = build("maml++", test_inner_steps=0).eval()
     expected = [
         plain_network(unadapted, images, [*unadapted.kernels, *torch.zeros(4, 4), unadapted.weight, unadapted.bias], 0)
