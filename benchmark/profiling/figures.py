@@ -21,7 +21,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     """
     import matplotlib
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     good = [row for row in rows if "failure" not in row]
     axes_found = [axis for axis in _AXES if len({row[_AXES[axis][0]] for row in good if row["axis"] == axis}) > 1]
@@ -52,7 +52,9 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
             panel.xaxis.set_major_formatter(ScalarFormatter())
             panel.xaxis.set_minor_formatter(NullFormatter())
             panel.set_xlabel(label)
+        panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panels[0].yaxis.set_major_formatter("{x:g}")
+        panels[0].yaxis.set_minor_formatter(NullFormatter())
         panels[0].set_ylabel("training episodes per second")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * len(axes_found)))

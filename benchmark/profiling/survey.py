@@ -86,11 +86,13 @@ def survey(
     """Measure and write; `progress` is told of every group before it is measured.
 
     A machine shared with others is slow for minutes at a time: of several passes over all groups each time is the
-    least. Interrupted, it writes what it has measured.
+    least. Interrupted, it writes what it has measured, in the passes begun.
     """
     found: dict[tuple[Workload, ...], list[Profile | str]] = {}
+    begun = 0
     try:
         for _ in range(passes):
+            begun += 1
             in_this_pass: set[tuple[Workload, ...]] = set()  # a point may be on several axes
             for group in groups:
                 progress(group)
@@ -103,7 +105,7 @@ def survey(
     finally:
         measured = [Measured(group, found[group.workloads]) for group in groups if group.workloads in found]
         if measured:
-            _write(measured, folder)
+            _write(measured, folder, begun)
     return measured
 
 
@@ -118,19 +120,19 @@ def quickest(one: Profile | str, other: Profile | str) -> Profile | str:
     return replace(one, peak_gflops=max(one.peak_gflops, other.peak_gflops), **least)
 
 
-def _write(measured: Sequence[Measured], folder: Path) -> None:
+def _write(measured: Sequence[Measured], folder: Path, passes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = _rows(measured)
     commit, changed = provenance.code_version()
     hardware = provenance.hardware()
     about = {"hardware": hardware, "versions": provenance.versions(), "commit": commit, "changed": changed}
-    write_text(folder / "profile.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    write_text(folder / "profile.json", json.dumps({**about, "passes": passes, "rows": rows}, indent=1) + "\n")
     write_text(folder / "profile.csv", _csv(rows))
-    write_text(folder / "profile.md", markdown(measured, hardware))
+    write_text(folder / "profile.md", markdown(measured, hardware, passes))
     draw(rows, folder)
 
 
-def markdown(measured: Sequence[Measured], hardware: dict[str, Any]) -> str:
+def markdown(measured: Sequence[Measured], hardware: dict[str, Any], passes: int) -> str:
     """The table of methods and widths, with the machine above it and the failures below."""
     base = measured[0].group.workloads[0]
     rows = [profile for m in measured if m.group.axis == "width" for profile in m.profiles]
@@ -139,7 +141,8 @@ def markdown(measured: Sequence[Measured], hardware: dict[str, Any]) -> str:
     lines = [
         f"{base.ways}-way {base.shots}-shot, {base.queries} queries per class, images of 28x28, {base.batch} episodes"
         f" per step; {hardware['processor']}, {hardware['threads_per_process']} thread(s){gpu}. Times are per step of"
-        " all episodes, except `adapt_ms` and `classify_ms`: one task, one image.",
+        " all episodes, except `adapt_ms` and `classify_ms`: one task, one image."
+        + (f" Each is the least of {passes} passes." if passes > 1 else ""),
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "|---" * len(_COLUMNS) + "|",

@@ -70,7 +70,7 @@ def test_table_names_what_failed() -> None:
         Measured(Group("width", (workload,)), [_profile(workload)]),
         Measured(Group("width", (Workload("rfs"),)), ["out of memory"]),
     ]
-    text = survey.markdown(measured, {"processor": "abacus", "threads_per_process": 1})
+    text = survey.markdown(measured, {"processor": "abacus", "threads_per_process": 1}, 2)
     assert "| protonet | 4 | 400.0 | 1.00 | 10.0 | 25.0 | 2.00 | 40.0 | 0.500 | 200% | 500 | 3.00 | - |" in text
     assert "- rfs, 8 channels: out of memory" in text
     assert "abacus" in text
@@ -94,6 +94,7 @@ def test_a_survey_repeats_every_point_once_per_pass(tmp_path: Path) -> None:
     assert told == ["width", "ways"] * 2
     rows = list(csv.DictReader((tmp_path / "profile.csv").read_text().splitlines()))
     assert [row["axis"] for row in rows] == ["width", "ways"]
+    assert "least of 2 passes" in (tmp_path / "profile.md").read_text()
 
 
 def test_what_learns_nothing_from_single_tasks_is_not_surveyed() -> None:
