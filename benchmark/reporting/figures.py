@@ -154,12 +154,14 @@ def differences(rows: Sequence[Row]) -> "Figure | None":
     if not compared:
         return None
     figure = Figure(
-        figsize=(2 * style.COLUMN, 0.75 + 0.27 * (len(compared) + len(settings(compared)))), layout="constrained"
+        figsize=(2 * style.COLUMN, 0.9 + 0.27 * (len(compared) + len(settings(compared)))), layout="constrained"
     )
     axes = figure.subplots()
     place, places, names = 0.0, [], []
     for group in settings(compared).values():
-        axes.annotate(group[0].setting_text, (0, place), (4, 0), ("axes fraction", "data"), textcoords="offset points",
+        best = next(row.comparison.a for row in group if row.comparison)
+        heading = f"{group[0].setting_text}: {best} \N{MINUS SIGN} \N{HORIZONTAL ELLIPSIS}"
+        axes.annotate(heading, (0, place), (4, 0), ("axes fraction", "data"), textcoords="offset points",
                       fontweight="bold", va="center", fontsize=8)  # fmt: skip
         place -= 1
         for row in group:
@@ -175,13 +177,13 @@ def differences(rows: Sequence[Row]) -> "Figure | None":
                 capsize=2.5,
             )
             places.append(place)
-            names.append(f"{row.comparison.a} \N{MINUS SIGN} {row.comparison.b}")
+            names.append(f"\N{HORIZONTAL ELLIPSIS} {row.comparison.b}")
             place -= 1
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yticks(places, names)
     axes.set_ylim(place + 0.4, 0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("difference in test accuracy (points), 95 % interval, same episodes")
+    axes.set_xlabel("difference in test accuracy (points),\n95 % interval, same episodes")
     return figure
 
 

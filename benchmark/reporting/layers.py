@@ -31,7 +31,7 @@ def generated_layers(rows: Sequence[Row]) -> "Figure | None":
     if len(channels) < 2:
         return None
     looks = style.looks([row.line for row in rows])
-    figure = Figure(figsize=(style.COLUMN * len(tasks), 4.4), layout="constrained")
+    figure = Figure(figsize=(style.COLUMN * len(tasks), 4.2), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
     for (above, below), panel in zip(grid.T, tasks.values(), strict=True):
         accuracy_lines(above, panel, looks, lambda row: float(row.channels or 0), dodge=True)

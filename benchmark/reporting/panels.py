@@ -34,7 +34,7 @@ def in_panels(
         return None
     across = min(3, len(groups))
     down = -(-len(groups) // across)
-    figure = Figure(figsize=(style.COLUMN * across, 2.7 * down), layout="constrained")
+    figure = Figure(figsize=(style.COLUMN * across, 2.6 * down), layout="constrained")
     panels = list(figure.subplots(down, across, squeeze=False).ravel())
     for axes, group in zip(panels, groups.values(), strict=False):
         draw(axes, group)
@@ -46,7 +46,9 @@ def in_panels(
 
 
 def legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
-    """One legend below all panels; published numbers, crosses in their line's colour, are explained once."""
+    """One legend below all panels, which makes the figure taller; published numbers, crosses in their line's colour,
+    are explained once.
+    """
     from matplotlib.lines import Line2D
 
     handles: dict[str, Any] = {}
@@ -56,6 +58,7 @@ def legend(figure: "Figure", all_axes: "Sequence[Axes]") -> None:
         handles["published"] = Line2D([], [], color="#777777", marker="x", linestyle="", markersize=6)
     longest = max((len(label) for label in handles), default=0)
     across = max(1, int(figure.get_figwidth() / (0.55 + 0.065 * longest)))  # inches of a line and of a letter
+    figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // across))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(across, len(handles)))
 
 
