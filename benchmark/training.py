@@ -277,7 +277,7 @@ def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
 
 def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimizer:
     """The optimiser named in the configuration; fused, which is several times faster over many small tensors."""
-    parameters = [p for p in method.parameters() if p.requires_grad]
+    parameters = method.learned_parameters()
     lr, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)

@@ -73,6 +73,10 @@ class Method(nn.Module, ABC):
         """
         return {}
 
+    def learned_parameters(self) -> list[nn.Parameter]:
+        """What training changes; nothing, for a method that is only tested."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     @abstractmethod
     def solver_parameters(self, ways: int) -> int:
         """Numbers in the network that classifies the queries of one task.

@@ -149,7 +149,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
             shared_from=restored,
         ),
         model=Model(
-            parameters=sum(p.numel() for p in method.parameters() if p.requires_grad),
+            parameters=sum(p.numel() for p in method.learned_parameters()),
             solver_parameters=method.solver_parameters(single.ways),
             transductive=evaluation.measure_transductive(method, some),
         ),
@@ -191,7 +191,7 @@ def _train(
     from benchmark import checkpoint
     from benchmark.training import Progress, Trainer
 
-    if not any(p.requires_grad for p in method.parameters()):
+    if not method.learned_parameters():
         keeper.keep_best(method.state_dict())
         return Progress(steps=0, batch=0)
     trainer = Trainer(config, method, train, validation)

@@ -116,7 +116,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     config = _cell(workload)
     shape = config.train_episodes
     method = construct(config, Setting(workload.ways, workload.shots, images.image_shape, images.classes)).to(device)
-    if not any(p.requires_grad for p in method.parameters()):
+    if not method.learned_parameters():
         raise ValueError("the method is not trained, so there is no training speed")
     trainer = Trainer(config, method, images, images)
 
