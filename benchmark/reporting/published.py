@@ -29,6 +29,8 @@ class Published(BaseModel):
         shots: support images per class.
         channels: of the four-block convolutional network; null where the network is another one.
         methods: names, as in a grid, that the number may be compared with.
+        query_statistics: what normalised the queries, for methods with that option; those published so far all used the
+            query batch.
         accuracy: percent, as printed.
         plus_minus: percent, as printed; `plus_minus_kind` says of what.
         confidence: how sure the reading is. high: from the table or text itself, or two independent readings agree;
@@ -46,6 +48,7 @@ class Published(BaseModel):
     shots: int
     channels: int | None
     methods: tuple[str, ...]
+    query_statistics: str = "batch"
     accuracy: float
     plus_minus: float | None = None
     plus_minus_kind: str = ""
@@ -81,12 +84,16 @@ def all_published() -> tuple[Published, ...]:
 
 
 def find_published(config: CellConfig, measured: Interval | None) -> list[Match]:
-    """Published numbers for the same dataset, ways, shots, channels and method; the most certain reading first."""
+    """Published numbers for the same dataset, ways, shots, channels, method and normalisation of the queries; the most
+    certain reading first.
+    """
     key = (config.dataset.name, config.episodes.ways, config.episodes.shots, config.model.get("channels"))
     found = [
         one
         for one in all_published()
-        if (one.dataset, one.ways, one.shots, one.channels) == key and config.method in one.methods
+        if (one.dataset, one.ways, one.shots, one.channels) == key
+        and config.method in one.methods
+        and config.model.get("query_statistics", one.query_statistics) == one.query_statistics
     ]
     found.sort(key=lambda one: ("high", "medium", "low").index(one.confidence))
     return [_match(one, measured) for one in found]

@@ -7,13 +7,13 @@ from benchmark.reporting.published import all_published, find_published
 from benchmark.statistics import Interval
 
 
-def cell(method: str, channels: int, shots: int = 1, ways: int = 20) -> CellConfig:
+def cell(method: str, channels: int, shots: int = 1, ways: int = 20, **model: str) -> CellConfig:
     return CellConfig.model_validate(
         {
             "dataset": {"name": "omniglot"},
             "episodes": {"ways": ways, "shots": shots},
             "method": method,
-            "model": {"channels": channels},
+            "model": {"channels": channels, **model},
             "train": {"steps": 1},
         }
     )
@@ -32,6 +32,14 @@ def test_other_papers_and_other_tasks() -> None:
     assert find_published(cell("protonet", 64, ways=5), None)[0].published.accuracy == 98.8
     assert find_published(cell("protonet", 8), None) == []
     assert find_published(cell("ht-all", 8, ways=10), None) == []
+
+
+@pytest.mark.parametrize("method", ["ht-logits", "maml++"])
+def test_queries_normalised_by_the_support_set_are_another_protocol(method: str) -> None:
+    assert (
+        find_published(cell(method, 8, query_statistics="batch"), None) == find_published(cell(method, 8), None) != []
+    )
+    assert find_published(cell(method, 8, query_statistics="support"), None) == []
 
 
 def test_every_number_is_a_percentage_with_a_source() -> None:
