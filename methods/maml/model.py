@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
-from methods.maml.derivatives import convolve
+from methods.maml.derivatives import convolve, max_pool
 from methods.maml.images import Images
 from methods.method import Loss, Method, Setting
 from methods.networks import (
@@ -157,7 +157,7 @@ class MAML(Method):
             mean, variance = streams[0].statistics_behind(signed) if repeated else statistics(passing[0])
             slope = scale.abs().repeat(tasks) * torch.rsqrt(variance + NORM_EPS)
             shift = offset.repeat(tasks) - mean * slope
-            passing = [affine(F.max_pool2d(x, 2), slope, shift) for x in passing]
+            passing = [affine(max_pool(x), slope, shift) for x in passing]
             passing = [F.leaky_relu(x, self.config.negative_slope) for x in passing]
         return flatten(passing[-1], tasks)
 

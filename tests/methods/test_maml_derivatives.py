@@ -1,4 +1,4 @@
-"""The convolution, statistics and affine map of MAML against PyTorch's own, up to gradients of gradients."""
+"""What MAML passes images through, against PyTorch's own, up to gradients of gradients."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.maml.derivatives import convolve
+from methods.maml.derivatives import convolve, max_pool
 from methods.normalisation import affine, statistics
 
 TASKS, INPUTS, OUTPUTS = 2, 3, 4
@@ -35,6 +35,7 @@ X = (3, TASKS * INPUTS, 5, 4)
 CHANNELS = (TASKS * INPUTS,)
 CASES: dict[str, tuple[Any, Any, list[tuple[int, ...]]]] = {
     "convolve": (convolve, plain_convolve, [X, (TASKS, OUTPUTS, INPUTS, 3, 3)]),
+    "max-pool": (max_pool, lambda x: F.max_pool2d(x, 2), [X]),
     "statistics": (lambda x: torch.stack(statistics(x)), plain_statistics, [X]),
     "affine": (affine, plain_affine, [X, CHANNELS, CHANNELS]),
 }
