@@ -1,6 +1,7 @@
 """What is committed under results/ can be rebuilt to the last byte, and what is said about it is in the data."""
 
 import csv
+import json
 import re
 import shutil
 from pathlib import Path
@@ -87,3 +88,23 @@ def test_quoted_differences_are_in_the_table(page: Path) -> None:
         for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) points", text):
             for one in re.findall(NUMBER, quoted):
                 assert rounded(one, *known), f"{one} points is not in {folder.name}/table.csv"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_quoted_speeds_are_in_a_profile(page: Path) -> None:
+    """Where a paragraph links to a profile, `maml 40.1` is a method's training episodes a second at 8 channels."""
+    checked = 0
+    for text in re.split(r"\n\s*\n|\n(?=- )", page.read_text()):
+        speeds: dict[str, list[float]] = {}
+        for link in re.findall(r"\]\((\S+/profile)\.md\)", text):
+            for row in json.loads((page.parent / f"{link}.json").read_text())["rows"]:
+                if row["axis"] == "width" and row["channels"] == 8:
+                    speeds.setdefault(row["method"], []).append(row["episodes_per_s"])
+        names = "|".join(re.escape(name) for name in sorted(speeds, key=len, reverse=True))
+        for name, quoted in re.findall(rf"(?<![\w-])({names}) ({NUMBER})", " ".join(text.split())) if speeds else []:
+            digits = len(quoted.partition(".")[2])
+            assert float(quoted) in [round(speed, digits) for speed in speeds[name]], (
+                f"{name} {quoted} was not measured"
+            )
+            checked += 1
+    assert checked
