@@ -65,7 +65,7 @@ def test_quoted_accuracies_are_in_the_table(page: Path) -> None:
     for text, folder in paragraphs(page):
         rows = rows_of(folder)
         accuracies = [row["accuracy"] for row in rows]
-        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})", text):
+        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})(?![\d.]| points)", text):
             pairs = [r for r in rows if rounded(mean, r["accuracy"]) and rounded(half_width, r["accuracy_half_width"])]
             assert pairs, f"{mean} ± {half_width} is not in {folder.name}/table.csv"
             checked += 1
@@ -85,9 +85,20 @@ def test_quoted_differences_are_in_the_table(page: Path) -> None:
             row[name].lstrip("-") for row in rows for name in ("behind_best", "behind_best_low", "behind_best_high")
         ]
         known += [str(abs(float(row["difference"])) / 100) for row in rows if row.get("difference")]
-        for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) points", text):
+        for quoted in re.findall(rf"(?<!± )(?<![\d.])({NUMBER}(?:(?:-| to | and ){NUMBER})*) points", text):
             for one in re.findall(NUMBER, quoted):
                 assert rounded(one, *known), f"{one} points is not in {folder.name}/table.csv"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_quoted_paired_differences_are_in_the_pairs(page: Path) -> None:
+    """`4.3 ± 0.4 points` is the difference of two methods on the same episodes, whichever is the better."""
+    for text, folder in paragraphs(page):
+        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER}) points", text):
+            with (folder / "pairs.csv").open() as file:
+                pairs = [(row["difference"], row["difference_half_width"]) for row in csv.DictReader(file)]
+            known = [pair for pair in pairs if rounded(mean, pair[0]) and rounded(half_width, pair[1])]
+            assert known, f"{mean} ± {half_width} points is not in {folder.name}/pairs.csv"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

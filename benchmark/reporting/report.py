@@ -4,6 +4,7 @@
       grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.collect`)
       table.md  table.csv  table.tex            the table of results; the CSV has more columns
       table-by-channels.*                       methods by channels, published numbers beneath
+      pairs.csv                                 every two methods of a setting, compared
       *.png  *.svg                              figures
       report.html                               all of it on one page that needs nothing else
       provenance.json                           code, libraries, machines, data
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import UserError
 from benchmark.reporting.channels_table import channels_table
 from benchmark.reporting.collect import Record, collect
+from benchmark.reporting.pairs import pairs_table
 from benchmark.reporting.results_table import results_table
 from benchmark.reporting.rows import Row, make_rows
 from benchmark.reporting.tables import Table, to_csv, to_latex, to_markdown
@@ -131,6 +133,9 @@ def _derive(record: Record, out: Path) -> Summary:
     if summary.by_channels is not None:
         for suffix, convert in (("md", to_markdown), ("tex", to_latex), ("csv", to_csv)):
             write_text(out / f"table-by-channels.{suffix}", convert(summary.by_channels))
+    pairs = pairs_table(summary.rows)
+    if pairs is not None:
+        write_text(out / "pairs.csv", to_csv(pairs))
     write_text(out / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
     figures = draw_all(summary.rows, out)
     write_text(out / "report.html", report_page(summary, figures, facts, out))
