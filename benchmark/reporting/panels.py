@@ -84,7 +84,8 @@ def accuracy_lines(
     lines = list(dict.fromkeys(row.line for row in panel))
     for index, line in enumerate(lines):
         members = sorted((row for row in panel if row.line == line), key=lambda row: (row.channels or 0, place(row)))
-        shift = 2 ** (0.05 * (index - (len(lines) - 1) / 2)) if dodge else 1.0
+        apart = min(0.05, 0.15 / len(lines))  # in octaves; many lines together must not look like another width
+        shift = 2 ** (apart * (index - (len(lines) - 1) / 2)) if dodge else 1.0
         x = [place(row) * shift for row in members]
         intervals = [row.interval for row in members if row.interval is not None]
         look = looks[line]
