@@ -69,7 +69,7 @@ def test_quoted_accuracies_are_in_the_table(page: Path) -> None:
     for text, folder in paragraphs(page):
         rows = rows_of(folder)
         accuracies = [row["accuracy"] for row in rows]
-        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})(?![\d.]| points)", text):
+        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})(?!\d|\.\d| points)", text):
             pairs = [r for r in rows if rounded(mean, r["accuracy"]) and rounded(half_width, r["accuracy_half_width"])]
             assert pairs, f"{mean} ± {half_width} is not in {folder.name}/table.csv"
         for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) %(?! interval| level)", text):
