@@ -51,7 +51,7 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
     axes = [axis for axis in record.axes if axis not in ("method", "seed")]
     names = Counter(map(short_name, axes))
     titles = {axis: short_name(axis) if names[short_name(axis)] == 1 else axis for axis in axes}
-    columns = [Column("method", "method"), *(Column(axis, title) for axis, title in titles.items()), *_FACTS]
+    columns = [Column("method", "method"), *(Column(axis, title, None) for axis, title in titles.items()), *_FACTS]
     values = [_values(row) for row in rows]
     if details:
         columns += _DETAILS

@@ -43,11 +43,11 @@ Value = str | int | float | bool | Estimate | None
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `key` heads it in the CSV, `title` everywhere else; `decimals` are for floats."""
+    """A column: `key` heads it in the CSV, `title` everywhere else; `decimals` are for floats (None: as they are)."""
 
     key: str
     title: str
-    decimals: int = 1
+    decimals: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Table:
         return [text(row.get(column.key), column.decimals) for column in self.columns]
 
 
-def text(value: Value, decimals: int = 1) -> str:
+def text(value: Value, decimals: int | None = 1) -> str:
     """A value for people."""
     match value:
         case None:
@@ -83,7 +83,7 @@ def text(value: Value, decimals: int = 1) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:.{decimals}f}"
+            return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
         case Estimate():
             mean, half_width = value.parts
             return f"{mean} ± {half_width}{value.mark}"

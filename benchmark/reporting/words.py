@@ -11,6 +11,9 @@ from benchmark.reporting.rows import ORACLE, Row, settings
 from benchmark.reporting.tables import Estimate
 from benchmark.statistics import NotComparableError
 
+NAMED = 5
+"""How many of the beaten a sentence names."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -79,13 +82,14 @@ def _finding(group: Sequence[Row]) -> Finding:
         versus = f"was not compared: {best.problems[-1]}" if others else ""
         return Finding(where, best.label, _accuracy(best), "alone", versus)
     tied = [row for row in compared if row.tied_with_best]
-    worse = [_behind(row) for row in compared if not row.tied_with_best]
+    worse = [row for row in compared if not row.tied_with_best]
     parts = []
     if tied:
         parts.append(f"{_listed([row.label for row in tied])} cannot be told from it{_fastest([best, *tied])}")
-    if worse:
-        parts.append(f"it beats {_listed(worse)}")
     one_seed = any(row.comparison and row.comparison.interval.kind == "episodes only" for row in compared)
+    if worse:
+        caveat = " (one seed: of these trained models only)" if one_seed else ""
+        parts.append(f"it beats {_beaten(worse)}{caveat}")
     sure = "no" if tied else "models" if one_seed else "yes"
     return Finding(where, best.label, _accuracy(best), sure, "; ".join(parts))
 
@@ -103,13 +107,25 @@ def _fastest(rows: Sequence[Row]) -> str:
     return f" (fastest of these: {label}, {1000 * times[label]:.2g} ms per task)"
 
 
+def _beaten(rows: Sequence[Row]) -> str:
+    """By how much, the closest first; far behind, a long list only gets the smallest gap."""
+    closest = sorted(rows, key=_gap)
+    named, others = (closest, []) if len(rows) <= NAMED + 1 else (closest[:NAMED], closest[NAMED:])
+    rest = [f"{len(others)} others by {100 * _gap(others[0]):.1f} points and more"] if others else []
+    return _listed([*map(_behind, named), *rest])
+
+
+def _gap(row: Row) -> float:
+    assert row.comparison is not None
+    return row.comparison.interval.mean
+
+
 def _behind(row: Row) -> str:
     assert row.comparison is not None
     gap = row.comparison.interval
     p = row.comparison.p_adjusted
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    caveat = "; one seed: of these two trained models only" if gap.kind == "episodes only" else ""
-    return f"{row.label} by {100 * gap.mean:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f}, {shown}{caveat})"
+    return f"{row.label} by {100 * gap.mean:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f}, {shown})"
 
 
 def _accuracy(row: Row) -> str:

@@ -214,8 +214,19 @@ def test_one_seed_is_labelled(tmp_path: Path) -> None:
     assert [interval.kind for interval in intervals] == ["episodes only"] * 2
     assert any(note.startswith("*: one seed") for note in summary.table.notes)
     assert all("*" in summary.table.cells(row)[1] for row in summary.table.rows)
-    assert "one seed: of these two trained models only" in summary.sentences[1]
+    assert "one seed: of these trained models only" in summary.sentences[1]
     assert [finding.sure for finding in findings(summary.rows)] == ["models"]
+
+
+def test_of_many_beaten_methods_the_closest_are_named(tmp_path: Path) -> None:
+    grid = make_grid(tuple("abcdefgh"), channels=(8,), seeds=(0, 1, 2))
+    summary = summarize(
+        collect(grid, simulate(grid, tmp_path, lambda cell: 0.9 - 0.05 * "abcdefgh".index(cell.method)))
+    )
+    gaps = {row.method: row.comparison.interval.mean for row in summary.rows if row.comparison and row.method != "a"}
+    sentence = summary.sentences[1]
+    assert re.findall(r"([a-h]) by [\d.]+ points \(", sentence) == list("bcdef")
+    assert f"and 2 others by {100 * gaps['g']:.1f} points and more" in sentence
 
 
 def test_methods_that_do_not_differ_are_all_bold(tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ def test_values_for_people(value: str | int | float | bool | None, expected: str
     assert text(value) == expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [(0.003, "0.003"), (5e-05, "5e-05"), (0.5, "0.5")])
+def test_an_axis_keeps_its_decimals(value: float, expected: str) -> None:
+    assert text(value, None) == expected
+
+
 def test_empty_columns_can_be_dropped() -> None:
     table = Table(TABLE.columns, TABLE.rows[:1], TABLE.caption, ())
     assert [column.key for column in table.without_empty_columns().columns] == ["method", "accuracy", "n"]
