@@ -125,13 +125,24 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
 
 
 def budget(record: Record) -> str:
-    """The training budgets of the grid: `1,000 steps of 16 episodes`."""
-    texts = []
+    """The training budgets of the grid: `1,000 steps of 16 episodes`, `5 min, steps of 1, 4 or 8 episodes`."""
+    sizes: dict[str, set[int]] = {}
     for train in dict.fromkeys(cell.config.train for cell in record.cells):
         amount = f"{train.steps:,} steps of" if train.steps is not None else f"{train.minutes:g} min, steps of"
-        fitting = f"as many episodes as fit into {train.memory_gib:g} GiB"
-        texts.append(f"{amount} {fitting if train.batch == 'auto' else f'{train.batch} episodes'}")
-    return "; ".join(dict.fromkeys(texts))
+        if train.batch == "auto":
+            sizes[f"{amount} as many episodes as fit into {train.memory_gib:g} GiB"] = set()
+        else:
+            sizes.setdefault(amount, set()).add(train.batch)
+    return "; ".join(f"{amount}{_episodes(counts)}" for amount, counts in sizes.items())
+
+
+def _episodes(counts: set[int]) -> str:
+    """` 1, 4 or 8 episodes`; empty for none."""
+    if not counts:
+        return ""
+    *most, last = map(str, sorted(counts))
+    numbers = f"{', '.join(most)} or {last}" if most else last
+    return f" {numbers} episode{'' if counts == {1} else 's'}"
 
 
 def machine(record: Record) -> str:

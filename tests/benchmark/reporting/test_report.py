@@ -21,6 +21,7 @@ from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_repor
 from benchmark.reporting.collect import Record, collect
 from benchmark.reporting.html import resolved
 from benchmark.reporting.report import summarize
+from benchmark.reporting.results_table import budget
 from benchmark.reporting.rows import task_text
 from benchmark.reporting.words import findings
 from benchmark.statistics import two_way_interval
@@ -294,3 +295,24 @@ def test_a_task_is_named_with_its_unlabelled_images_and_distractors(tmp_path: Pa
     for axes in ({}, {"episodes.distractors": (3,)}):
         (cell,) = collect(Grid("semi", (config,), axes, Path("x"), "name: semi\n"), ExperimentStore(tmp_path)).cells
         assert task_text(cell) == "Omniglot 5-way 1-shot +4 unlabelled, 3 distractor classes"
+
+
+@pytest.mark.parametrize(
+    ("trainings", "expected"),
+    [
+        ([{"steps": 1000, "batch": 16}], "1,000 steps of 16 episodes"),
+        ([{"minutes": 20, "batch": 1}], "20 min, steps of 1 episode"),
+        ([{"minutes": 5, "batch": 8}, {"minutes": 5, "batch": 1}], "5 min, steps of 1 or 8 episodes"),
+        (
+            [*({"minutes": 2.5, "batch": size} for size in (8, 2, 4)), {"steps": 50, "batch": 2}],
+            "2.5 min, steps of 2, 4 or 8 episodes; 50 steps of 2 episodes",
+        ),
+        ([{"steps": 10, "batch": "auto"}], "10 steps of as many episodes as fit into 8 GiB"),
+    ],
+)
+def test_the_budget_names_every_size_of_a_step(
+    tmp_path: Path, trainings: list[dict[str, object]], expected: str
+) -> None:
+    settings = make_grid(("protonet",), channels=(8,), seeds=(0,)).cells[0].model_dump(exclude={"train"})
+    cells = tuple(CellConfig.model_validate(settings | {"train": train}) for train in trainings)
+    assert budget(collect(Grid("sizes", cells, {}, Path("x"), "name: sizes\n"), ExperimentStore(tmp_path))) == expected
