@@ -19,8 +19,10 @@ def adopt(record: Record, experiment: ExperimentStore) -> list[CellRecord]:
             continue
         store.create(cell.config)
         curve = zip(cell.curve.steps, cell.curve.accuracy, strict=True) if cell.curve else ()
-        points = [json.dumps({"step": step, "val/accuracy": accuracy}) + "\n" for step, accuracy in curve]
-        write_text(store.metrics_file, "".join(points))
+        points = [{"step": step, "val/accuracy": accuracy} for step, accuracy in curve]
+        if points:
+            points[-1] |= cell.diagnostics
+        write_text(store.metrics_file, "".join(json.dumps(point) + "\n" for point in points))
         result = cell.result.model_copy(update={"config": cell.config.model_dump(mode="json")})
         found = (arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles))
         store.write_result(result, *found)

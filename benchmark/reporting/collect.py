@@ -3,7 +3,7 @@
 A `Record` is saved next to the report as a few small files, and everything else in the folder is derived from them:
 
     grid.yaml         the grid as run
-    cells.json        every cell: configuration, state, result or failure, learning curve
+    cells.json        every cell: configuration, state, result or failure, learning curve, last diagnostics
     accuracies.npz    test accuracy of every episode of every finished cell, under the cell's key
     ensembles.npz     where checkpoints were tested together: the same of these ensembles
     matrices.npz      where cells learn task sequences: their accuracy matrices, under the cell's key
@@ -37,6 +37,9 @@ FORMAT = 1
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
 
+OF_ALL = ("train", "val", "time")
+"""First parts of the names of what is logged for every method."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +53,11 @@ class Curve(_Part):
 
 
 class CellRecord(_Part):
-    """One planned cell, whatever has become of it. `axes` holds its value on every axis of the grid."""
+    """One planned cell, whatever has become of it.
+
+    `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
+    validation; older records lack the latter.
+    """
 
     key: str
     folder: str
@@ -59,6 +66,7 @@ class CellRecord(_Part):
     state: State
     result: Result | None
     curve: Curve | None
+    diagnostics: dict[str, float] = {}
 
 
 class _CellsFile(_Part):
@@ -106,7 +114,9 @@ class Record:
         """Write the files; the same record gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         head = json.dumps({"format": FORMAT, "name": self.name, "axes": dict(self.axes)}, ensure_ascii=False)
-        lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
+        lines = ",\n".join(
+            cell.model_dump_json(exclude=None if cell.diagnostics else {"diagnostics"}) for cell in self.cells
+        )  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')
         write_text(folder / "grid.yaml", self.grid_text)
         _save_arrays(folder / "accuracies.npz", self.accuracy)
@@ -195,6 +205,7 @@ def collect_planned(
                 state=state,
                 result=_without_repetition(result) if result else None,
                 curve=_curve(store.metrics()),
+                diagnostics=_diagnostics(store.metrics()),
             )
         )
     return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)
@@ -229,3 +240,9 @@ def _curve(metrics: list[dict[str, Any]]) -> Curve | None:
     # Counted from the end, so that the last point is always kept.
     kept = steps[::-1][::every][::-1]
     return Curve(steps=tuple(kept), accuracy=tuple(round(points[step], 5) for step in kept))
+
+
+def _diagnostics(metrics: list[dict[str, Any]]) -> dict[str, float]:
+    """What the last record has besides what `Trainer` writes for every method."""
+    last = metrics[-1] if metrics else {}
+    return {name: round(value, 6) for name, value in last.items() if "/" in name and name.split("/")[0] not in OF_ALL}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from benchmark.reporting import convergence
+from benchmark.reporting import convergence, generated_kernels
 from benchmark.reporting.collect import Record
 from benchmark.reporting.rows import ORACLE, Row, short_name, task_text
 from benchmark.reporting.tables import Column, Estimate, Table, Value, text
@@ -109,6 +109,8 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
         lines.append("oracle: an upper bound that learns from more than a support set; not compared with the others")
     if any(map(convergence.remark, rows)):
         lines.append(convergence.RULE)
+    if any(map(generated_kernels.remark, rows)):
+        lines.append(generated_kernels.RULE)
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
     lines += [f"tuned: {record.tuned}"] if record.tuned else []
@@ -165,7 +167,8 @@ def _values(row: Row) -> dict[str, Value]:
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
     values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
-    values["note"] = "; ".join(filter(None, (*row.problems, convergence.remark(row))))
+    remarks = (convergence.remark(row), generated_kernels.remark(row))
+    values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
         values["episode_only"] = 100 * row.episode_interval.half_width
