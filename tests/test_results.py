@@ -65,11 +65,11 @@ def test_every_page_quotes_results(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_quoted_accuracies_are_in_the_table(page: Path) -> None:
-    """`93.5 ± 0.5` is a row's accuracy and half-width; `72-75 %` are two rows' accuracies."""
+    """`93.5 ± 0.5` is a row's accuracy and half-width (`| +3.1 ± 0.6` is not); `72-75 %` are two rows' accuracies."""
     for text, folder in paragraphs(page):
         rows = rows_of(folder)
         accuracies = [row["accuracy"] for row in rows]
-        for mean, half_width in re.findall(rf"({NUMBER}) ± ({NUMBER})(?!\d|\.\d| points)", text):
+        for mean, half_width in re.findall(rf"(?<!\| [+-])(?<![\d.])({NUMBER}) ± ({NUMBER})(?!\d|\.\d| points)", text):
             pairs = [r for r in rows if rounded(mean, r["accuracy"]) and rounded(half_width, r["accuracy_half_width"])]
             assert pairs, f"{mean} ± {half_width} is not in {folder.name}/table.csv"
         for quoted in re.findall(rf"({NUMBER}(?:(?:-| to | and ){NUMBER})*) %(?! interval| level)", text):
@@ -100,6 +100,28 @@ def test_quoted_paired_differences_are_in_the_pairs(page: Path) -> None:
                 pairs = [(row["difference"], row["difference_half_width"]) for row in csv.DictReader(file)]
             known = [pair for pair in pairs if rounded(mean, pair[0]) and rounded(half_width, pair[1])]
             assert known, f"{mean} ± {half_width} points is not in {folder.name}/pairs.csv"
+
+
+def test_each_cell_of_the_table_of_differences_is_its_pair() -> None:
+    """`+3.1 ± 0.6` in the row `a - b` is what pairs.csv has at those shots, query statistics and channels."""
+    with (ROOT / "results" / "omniglot-table1" / "pairs.csv").open() as file:
+        pairs = {(row["setting"], row["a"], row["b"]): row for row in csv.DictReader(file)}
+    lines = re.findall(r"^\| .*", (ROOT / "results" / "README.md").read_text(), re.MULTILINE)
+    header, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    checked = 0
+    for shots, methods, statistics, *cells in rows:
+        for channels, cell in zip(header[3:], cells, strict=True):
+            if quoted := re.fullmatch(rf"([+-])({NUMBER}) ± ({NUMBER})", cell):
+                setting = f"Omniglot 20-way {shots}-shot, {channels}"
+                a, b = (
+                    name if name == "protonet" else f"{name}, query statistics {statistics}"
+                    for name in methods.split(" - ")
+                )
+                pair = pairs[(setting, a, b) if quoted[1] == "+" else (setting, b, a)]
+                assert rounded(quoted[2], pair["difference"]), (setting, methods, statistics)
+                assert rounded(quoted[3], pair["difference_half_width"]), (setting, methods, statistics)
+                checked += 1
+    assert checked == sum("±" in cell for row in rows for cell in row) > 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.reporting import continual, layers, ranks, style
-from benchmark.reporting.panels import accuracy_lines, channel_axis, in_panels, task_title
+from benchmark.reporting.panels import accuracy_axis, accuracy_lines, channel_axis, in_panels, task_title
 from benchmark.reporting.rows import Row, settings
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def accuracy_vs_channels(rows: Sequence[Row]) -> "Figure | None":
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
         accuracy_lines(axes, panel, looks, lambda row: float(row.channels or 0), dodge=True)
+        accuracy_axis(axes, panel)
         channel_axis(axes, channels)
 
     return in_panels(with_channels, lambda row: row.task, task_title, draw)
@@ -62,6 +63,7 @@ def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
         accuracy_lines(axes, panel, looks, _size)
+        accuracy_axis(axes, panel)
         if _spread(sized, _size) > 10:
             axes.set_xscale("log")
         else:
@@ -89,6 +91,7 @@ def accuracy_vs_time(rows: Sequence[Row]) -> "Figure | None":
                 axes.annotate(str(row.channels), at, (4, -3), textcoords="offset points", va="top",
                               fontsize=7, color=looks[row.line].color)  # fmt: skip
         axes.margins(0.08, 0.1)
+        accuracy_axis(axes, panel)
         if _spread(timed, _milliseconds) > 3:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -113,6 +116,7 @@ def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
         accuracy_lines(axes, panel, looks, _unlabelled)
+        accuracy_axis(axes, panel)
         axes.set_xticks(counts, [f"{one:g}" for one in counts])
         axes.set_xlabel("unlabelled support images per class")
 

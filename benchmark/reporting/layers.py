@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.reporting import style
-from benchmark.reporting.panels import accuracy_lines, channel_axis, legend, task_title
+from benchmark.reporting.panels import accuracy_axis, accuracy_lines, channel_axis, keep_in_view, legend, task_title
 from benchmark.reporting.rows import ORACLE, Row
-from benchmark.statistics import NotComparableError, compare
+from benchmark.statistics import Interval, NotComparableError, compare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,21 +33,26 @@ def generated_layers(rows: Sequence[Row]) -> "Figure | None":
     looks = style.looks([row.line for row in rows])
     figure = Figure(figsize=(style.COLUMN * len(tasks), 4.2), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
+    gains: list[Interval] = []
     for (above, below), panel in zip(grid.T, tasks.values(), strict=True):
         accuracy_lines(above, panel, looks, lambda row: float(row.channels or 0), dodge=True)
         channel_axis(above, channels)
         above.set_title(task_title(panel[0]))
         above.set_xlabel("")
         channel_axis(below, channels)
-        _draw_gains(below, panel, looks)
+        gains += _draw_gains(below, panel, looks)
+    # The panels of a line share their y axis.
+    accuracy_axis(grid[0, 0], [row for panel in tasks.values() for row in panel])
+    keep_in_view(grid[1, 0], gains)
     for axes in grid[:, 1:].ravel():
         axes.set_ylabel("")
     legend(figure, list(grid[0]))
     return figure
 
 
-def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, style.Look]) -> None:
+def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, style.Look]) -> list[Interval]:
     """The paired gain of all layers over the last one, where both have results; crosses are the published gain."""
+    gains = []
     for row in panel:
         partner = next((one for one in panel if one.method == LOGITS and _alike(one, row)), None)
         if row.method != ALL or partner is None:
@@ -58,6 +63,7 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, style.Look]
             gain = compare(row.scores, partner.scores).interval
             axes.errorbar(row.channels, 100 * gain.mean, yerr=100 * gain.half_width, color=look.color,
                           marker=look.marker, capsize=2.5)  # fmt: skip
+            gains.append(gain)
         except NotComparableError:
             pass  # the table says why
         published = _published_gain(row, partner)
@@ -65,6 +71,7 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, style.Look]
             axes.plot(1.08 * row.channels, published, "x", color=look.color, markersize=6)
     axes.axhline(0, color="#555555", linewidth=0.8)
     axes.set_ylabel("gain of all layers\n(points, paired)")
+    return gains
 
 
 def _alike(one: Row, other: Row) -> bool:

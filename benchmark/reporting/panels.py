@@ -1,5 +1,6 @@
 """Figures of several panels with one legend, and the lines in them."""
 
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,10 @@ from benchmark.statistics import Interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+ROOM = 15.0
+"""Points that an interval may reach beyond all means; of a longer one (two seeds) the rest is out of the picture."""
 
 
 def wrapped(title: str) -> str:
@@ -95,6 +100,29 @@ def accuracy_lines(
         if crosses:
             axes.plot(*zip(*crosses, strict=True), "x", color=look.color, markersize=6, label="_published")
     axes.set_ylabel("test accuracy (%)")
+
+
+def accuracy_axis(axes: "Axes", panel: Sequence[Row]) -> None:
+    """The y axis of accuracies, drawn before: wide intervals do not hide the differences between the others."""
+    published = [row.published[0].published.accuracy for row in panel if row.published]
+    keep_in_view(axes, [row.interval for row in panel if row.interval is not None], published, most=100)
+
+
+def keep_in_view(
+    axes: "Axes", intervals: Sequence[Interval], points: Sequence[float] = (), *, most: float = math.inf
+) -> None:
+    """Cut the y axis where intervals, fractions, reach more than `ROOM` points beyond all means and these points.
+
+    It is then cut at `most` as well.
+    """
+    if not intervals:
+        return
+    shown = [*points, *(100 * one.mean for one in intervals)]
+    low, high = min(shown) - ROOM, max(shown) + ROOM
+    if 100 * min(one.low for one in intervals) < low:
+        axes.set_ylim(bottom=low)
+    if 100 * max(one.high for one in intervals) > min(high, most):
+        axes.set_ylim(top=min(high, most + 2))
 
 
 def interval_line(

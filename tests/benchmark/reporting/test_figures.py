@@ -44,6 +44,21 @@ def test_accuracy_against_channels_shows_every_interval(tmp_path: Path) -> None:
     assert shown == pytest.approx(expected, abs=2e-3)
 
 
+def test_one_wide_interval_does_not_hide_the_others(tmp_path: Path) -> None:
+    narrow = rows_of(tmp_path)  # accuracies of 0.8 and 0.9
+    assert narrow[0].interval is not None
+    wide = [replace(narrow[0], interval=replace(narrow[0].interval, low=0.1, high=1.5)), *narrow[1:]]
+    for rows, cut in ((narrow, False), (wide, True)):
+        figure = accuracy_vs_channels([replace(row, published=()) for row in rows])
+        assert figure is not None
+        low, high = figure.axes[0].get_ylim()
+        means = [100 * row.interval.mean for row in rows if row.interval]
+        if cut:
+            assert (low, high) == pytest.approx((min(means) - 15, 102))
+        else:
+            assert min(means) - 5 < low < min(means) < max(means) < high < max(means) + 5
+
+
 def test_one_panel_per_task_and_per_setting(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, shots=(1, 5))
     by_task, by_setting = accuracy_vs_channels(rows), learning_curves(rows)
