@@ -4,6 +4,7 @@ from benchmark.reporting.collect import CellRecord
 from benchmark.reporting.rows import Row
 
 MOST = 0.01
+"""Share of the variance between tasks below which a kernel counts as the same for all."""
 
 RULE = (
     "same kernels for all tasks: of the variance of each generated convolution's kernel less than 1 % is between tasks"
