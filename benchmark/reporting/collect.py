@@ -189,6 +189,7 @@ def collect_planned(
         store = experiment.cell(config)
         state = store.state()
         result = store.result() if state in ("done", "failed") else None
+        metrics = store.metrics()
         if state == "done":
             accuracy[config.key] = _readable(store, store.test_accuracy)
             if result is not None and result.continual is not None:
@@ -204,8 +205,8 @@ def collect_planned(
                 config=config.model_copy(update={"plugins": ()}),
                 state=state,
                 result=_without_repetition(result) if result else None,
-                curve=_curve(store.metrics()),
-                diagnostics=_diagnostics(store.metrics()),
+                curve=_curve(metrics),
+                diagnostics=_diagnostics(metrics),
             )
         )
     return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)

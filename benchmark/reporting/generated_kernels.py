@@ -8,7 +8,7 @@ MOST = 0.01
 
 RULE = (
     "same kernels for all tasks: of the variance of each generated convolution's kernel less than 1 % is between tasks"
-    " (16 validation episodes, end of training), so only the generated last layer depends on the support set"
+    " (16 validation episodes, end of training), so hardly anything but the last layer depends on the support set"
 )
 """For readers."""
 
