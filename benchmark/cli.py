@@ -9,7 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
-from benchmark.commands import catalogue, grids, mlflow, networks, profile, tune
+from benchmark.commands import catalogue, grids, mlflow, profile, trained, tune
 from benchmark.errors import UserError
 
 app = typer.Typer(
@@ -29,9 +29,9 @@ _COMMANDS = (
     mlflow.ui,
     catalogue.data,
     catalogue.methods,
-    networks.inspect,
-    networks.generate,
-    networks.predict,
+    trained.inspect,
+    trained.generate,
+    trained.predict,
     profile.profile,
 )
 for _command in _COMMANDS:
@@ -40,7 +40,7 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Entry point of the `htbench` command."""
-    from benchmark.runtime import prepare_process
+    from benchmark.machine.process import prepare_process
 
     prepare_process()
     try:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.method import Method, Setting
-from methods.networks import (
+from methods.networks.conv4 import (
     BLOCKS,
     KERNEL_SIZE,
     ConvWeights,
@@ -21,7 +21,7 @@ from methods.networks import (
     group_tasks,
     normalise,
 )
-from methods.normalisation import statistics
+from methods.networks.normalisation import statistics
 from methods.registry import register
 
 

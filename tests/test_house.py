@@ -81,7 +81,7 @@ def test_relative_links_in_markdown_resolve() -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=[str(path.relative_to(ROOT)) for path in EXPERIMENTS])
 def test_every_experiment_reads(path: Path) -> None:
-    from benchmark.grid import read_grid
+    from benchmark.grid.resolve import read_grid
 
     read_grid(path)
 

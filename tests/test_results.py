@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.reporting import rebuild_report
-from benchmark.reporting.collect import Record
+from benchmark.reporting.record import Record
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in (ROOT / "results").glob("*/cells.json"))

@@ -30,7 +30,7 @@ def methods(
     as_json: JsonOption = False,
 ) -> None:
     """List the methods with their options and defaults."""
-    from benchmark.model_options import default_options, option_names
+    from benchmark.cells.options import default_options, option_names
     from methods import registry
 
     for path in plugin or []:

@@ -14,9 +14,9 @@ from benchmark.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.config import CellConfig
-    from benchmark.grid import Grid
-    from benchmark.store import ExperimentStore
+    from benchmark.cells.config import CellConfig
+    from benchmark.cells.folder import ExperimentStore
+    from benchmark.grid.resolve import Grid
     from benchmark.tracking.mirror import Mirror
 
 console = Console(soft_wrap=True)
@@ -46,8 +46,8 @@ def require(library: str, command: str, extra: str) -> None:
 
 def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Sequence[CellConfig], ExperimentStore]":
     """A grid, those of its cells that `--only` leaves, and where they are kept."""
-    from benchmark.grid import read_grid, select
-    from benchmark.store import ExperimentStore
+    from benchmark.cells.folder import ExperimentStore
+    from benchmark.grid.resolve import read_grid, select
 
     grid = read_grid(path)
     cells = select(grid.cells, only) if only else grid.cells

@@ -25,7 +25,7 @@ from benchmark.commands.common import (
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.plan import PlannedCell
+    from benchmark.execution.plan import PlannedCell
 
 
 def plan(
@@ -36,8 +36,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """List the cells with their state, the time they will take and the smallest difference the test can detect."""
-    from benchmark import display
-    from benchmark.plan import make_plan, measure_speed, preflight, unknown_speeds
+    from benchmark.execution import display
+    from benchmark.execution.plan import make_plan, measure_speed, preflight, unknown_speeds
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
@@ -103,9 +103,9 @@ def run(
     track: TrackOption = True,
 ) -> None:
     """Run every cell that has no result yet, each in its own process; continue those that were interrupted."""
-    from benchmark.display import RunDisplay, duration
+    from benchmark.execution.display import RunDisplay, duration
     from benchmark.execution.local import execute
-    from benchmark.plan import make_plan, preflight
+    from benchmark.execution.plan import make_plan, preflight
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
@@ -153,8 +153,8 @@ def run(
 
 def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """What has become of every cell. Exit status 1 while some cell has no result."""
-    from benchmark.display import plan_table
-    from benchmark.plan import make_plan
+    from benchmark.execution.display import plan_table
+    from benchmark.execution.plan import make_plan
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
@@ -210,9 +210,9 @@ def adopt(
     runs: RunsOption = RUNS,
 ) -> None:
     """Count the finished cells of a report as run, to go on with its grid on another machine."""
-    from benchmark.adopt import adopt as take_over
-    from benchmark.reporting.collect import Record
-    from benchmark.store import ExperimentStore
+    from benchmark.cells.folder import ExperimentStore
+    from benchmark.reporting.adopt import adopt as take_over
+    from benchmark.reporting.record import Record
 
     record = Record.load(results)
     adopted = take_over(record, ExperimentStore(runs / record.name))

@@ -46,10 +46,10 @@ def tune(
     require("optuna", "tune", "tune")
     from rich.console import Console
 
-    from benchmark.plan import preflight
-    from benchmark.store import ExperimentStore
+    from benchmark.cells.folder import ExperimentStore
+    from benchmark.execution.plan import preflight
     from benchmark.tuning.display import TuningDisplay, tuning_table
-    from benchmark.tuning.tune import Tuning, searches_of
+    from benchmark.tuning.trials import Tuning, searches_of
     from benchmark.tuning.tuned_grid import effort, write_tuned_grid
 
     read, _, experiment = open_grid(grid, runs, None)

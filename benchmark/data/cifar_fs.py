@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmark.data.cifar100 import SIZE, cifar100
 from benchmark.data.configs import CIFARFSConfig
 from benchmark.data.dataset import Dataset
-from benchmark.data.formats import class_folders, labels_pickles, listed_folders
+from benchmark.data.files.formats import class_folders, labels_pickles, listed_folders
 from benchmark.data.photographs import Photographs, first_found
 
 CIFAR_FS = Photographs("cifar_fs", SIZE, 4, {"train": (64, 38_400), "validation": (16, 9_600), "test": (20, 12_000)})

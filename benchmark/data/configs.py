@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.data.normalization import CIFAR_100, IMAGENET_84, Normalization
-from benchmark.data.rotations import Rotations
+from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84, Normalization
+from benchmark.data.pixels.rotations import Rotations
 
 
 class DatasetSection(BaseModel):
@@ -54,7 +54,8 @@ class FolderConfig(DatasetSection):
 class PhotographsConfig(DatasetSection):
     """Options of `benchmark.data.photographs`.
 
-    augment: whether training images are cropped, coloured and mirrored at random, see `benchmark.data.augmentation`.
+    augment: whether training images are cropped, coloured and mirrored at random, see
+        `benchmark.data.pixels.augmentation`.
     partial: accept files with other numbers of classes or images than the literature's; such numbers compare with
         nothing.
     """

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from benchmark.data.augmentation import Augmentation
-from benchmark.data.normalization import Normalization
-from benchmark.data.rotations import Rotations
+from benchmark.data.pixels.augmentation import Augmentation
+from benchmark.data.pixels.normalization import Normalization
+from benchmark.data.pixels.rotations import Rotations
 
 LARGEST_TO_MOVE = 2 * 1024**3
 """Bytes of a split's images that are copied to a GPU as a whole; of larger ones only those of each episode are."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmark.data.cifar100 import SIZE, cifar100
 from benchmark.data.configs import FC100Config
 from benchmark.data.dataset import Dataset
-from benchmark.data.formats import class_folders, labels_pickles
+from benchmark.data.files.formats import class_folders, labels_pickles
 from benchmark.data.photographs import Photographs, first_found
 
 FC100 = Photographs("fc100", SIZE, 4, {"train": (60, 36_000), "validation": (20, 12_000), "test": (20, 12_000)})

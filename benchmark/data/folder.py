@@ -34,10 +34,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from benchmark.data import user_cache
-from benchmark.data.cache import cached
 from benchmark.data.configs import FolderConfig
 from benchmark.data.dataset import ClassImages, Dataset
-from benchmark.data.progress import progress
+from benchmark.data.files.cache import cached
+from benchmark.data.files.progress import progress
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError
 

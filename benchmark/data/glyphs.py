@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.configs import GlyphsConfig
 from benchmark.data.dataset import ClassImages, Dataset
-from benchmark.data.progress import progress
+from benchmark.data.files.progress import progress
 from benchmark.data.splits import split_dataset
 
 Array = NDArray[np.float64]

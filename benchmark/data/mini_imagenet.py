@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmark.data.configs import MiniImageNetConfig
 from benchmark.data.dataset import Dataset
-from benchmark.data.formats import class_dict_pickles, class_folders, labels_pickles
+from benchmark.data.files.formats import class_dict_pickles, class_folders, labels_pickles
 from benchmark.data.photographs import Photographs, first_found
 
 MINI_IMAGENET = Photographs(

@@ -1,11 +1,13 @@
 """What the datasets of colour photographs have in common: miniImageNet, tieredImageNet, CIFAR-FS, FC100.
 
-Each is accepted in several file formats, see `benchmark.data.formats`; README.md beside this file says what to put
-where. Whatever the format, each split becomes one file of pixels, (M, 3, H, W) uint8, that is mapped into memory, see
-`benchmark.data.mapped`. Classes are in the order of the files' class names or numbers, images in that of the files.
+Each is accepted in several file formats, see `benchmark.data.files.formats`; README.md beside this file says what to
+put where. Whatever the format, each split becomes one file of pixels, (M, 3, H, W) uint8, that is mapped into memory,
+see `benchmark.data.files.mapped`. Classes are in the order of the files' class names or numbers, images in that of the
+files.
 
-Pixels are normalised when episodes are made, by the means and standard deviations of `benchmark.data.normalization`, in
-all splits. With `augment: true` the training split is augmented on the device, see `benchmark.data.augmentation`.
+Pixels are normalised when episodes are made, by the means and standard deviations of
+`benchmark.data.pixels.normalization`, in all splits. With `augment: true` the training split is augmented on the
+device, see `benchmark.data.pixels.augmentation`.
 
 The class splits are those of the files, or of this project's lists for the official CIFAR-100 archive. No two splits
 may share a class, neither by name nor by content, and the numbers of classes and images must be those of the literature
@@ -20,11 +22,11 @@ from itertools import combinations
 from pathlib import Path
 
 from benchmark.data import user_cache
-from benchmark.data.augmentation import Augmentation
 from benchmark.data.configs import PhotographsConfig
 from benchmark.data.dataset import ClassImages, Dataset
-from benchmark.data.formats import Sources
-from benchmark.data.mapped import Index, mapped
+from benchmark.data.files.formats import Sources
+from benchmark.data.files.mapped import Index, mapped
+from benchmark.data.pixels.augmentation import Augmentation
 from benchmark.errors import UserError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from benchmark.data.dataset import ClassImages, Dataset
-from benchmark.data.rotations import Rotations
+from benchmark.data.pixels.rotations import Rotations
 
 
 def permuted(classes: int, seed: int) -> list[int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmark.data.configs import TieredImageNetConfig
 from benchmark.data.dataset import Dataset
-from benchmark.data.formats import class_folders, png_pickles
+from benchmark.data.files.formats import class_folders, png_pickles
 from benchmark.data.photographs import Photographs, first_found
 
 TIERED_IMAGENET = Photographs(

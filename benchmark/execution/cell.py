@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
+from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import UserError
-from benchmark.result import Data, Failure, Model, Provenance, Result, Training
-from benchmark.runtime import die_with_parent, prepare_process
-from benchmark.store import CellStore
+from benchmark.machine.process import die_with_parent, prepare_process
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import ClassImages, Dataset
-    from benchmark.training import Progress
+    from benchmark.training.trainer import Progress
     from methods.method import Method, Setting
 
 
@@ -51,7 +51,7 @@ def run(store: CellStore, device: str) -> Result:
     """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
     import torch
 
-    from benchmark.training import DivergedError
+    from benchmark.training.trainer import DivergedError
 
     torch.set_num_threads(1)
     config = store.config()
@@ -88,9 +88,9 @@ def construct(config: CellConfig, setting: "Setting") -> "Method":
     """`build` where the setting is known and the dataset may not be at hand."""
     import torch
 
-    from benchmark.sampling import stream
+    from benchmark.episodes.sampling import stream
     from methods import registry
-    from methods.continual import ContinualMethod
+    from methods.sequences import ContinualMethod
 
     for plugin in config.plugins:
         registry.load_plugin(Path(plugin))
@@ -110,9 +110,12 @@ def construct(config: CellConfig, setting: "Setting") -> "Method":
 
 
 def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Result:
-    from benchmark import data, evaluation, provenance, sampling
-    from benchmark.execution.frozen_test import run_frozen_test
-    from benchmark.restore import restore_shared
+    from benchmark import data
+    from benchmark.episodes import sampling
+    from benchmark.machine import provenance
+    from benchmark.scoring import scoring
+    from benchmark.scoring.frozen import run_frozen_test
+    from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
@@ -151,7 +154,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
         model=Model(
             parameters=sum(p.numel() for p in method.learned_parameters()),
             solver_parameters=method.solver_parameters(single.ways),
-            transductive=evaluation.measure_transductive(method, some),
+            transductive=scoring.measure_transductive(method, some),
         ),
         data=Data(name=dataset.name, sha256=dataset.sha256),
         provenance=Provenance(
@@ -173,7 +176,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
 
 def _load(method: "Method", path: Path) -> "Method":
     """Give the method the weights of a checkpoint."""
-    from benchmark import checkpoint
+    from benchmark.cells import checkpoint
 
     method.load_state_dict(checkpoint.load(path)["method"])
     return method
@@ -188,8 +191,8 @@ def _train(
     keeper: "FolderKeeper",
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
-    from benchmark import checkpoint
-    from benchmark.training import Progress, Trainer
+    from benchmark.cells import checkpoint
+    from benchmark.training.trainer import Progress, Trainer
 
     if not method.learned_parameters():
         keeper.keep_best(method.state_dict())
@@ -218,19 +221,19 @@ class FolderKeeper:
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Write the weights chosen on validation, and what it takes to build the method without the dataset."""
-        from benchmark import checkpoint
+        from benchmark.cells import checkpoint
 
         checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting)})
 
     def keep_member(self, step: int, weights: dict[str, Any]) -> None:
         """Write weights for the ensemble."""
-        from benchmark import checkpoint
+        from benchmark.cells import checkpoint
 
         checkpoint.save(self.store.member_checkpoint(step), {"method": weights})
 
     def keep_last(self, state: dict[str, Any]) -> None:
         """Write the state to continue from, then drop members that it no longer names."""
-        from benchmark import checkpoint
+        from benchmark.cells import checkpoint
 
         checkpoint.save(self.store.last_checkpoint, state)
         self.store.drop_members_but(step for _, step in state["progress"]["members"])

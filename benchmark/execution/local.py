@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmark.cells.folder import CellStore
+from benchmark.cells.result import Failure, Result
 from benchmark.errors import UserError
-from benchmark.result import Failure, Result
-from benchmark.store import CellStore
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0  # between asking a process to stop and stopping it

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.reporting import style
+from benchmark import figure_style
 from methods.episode import UNLABELLED, Episode
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def draw_attention(
             axes.set_xlabel("support images by label")
         figure.colorbar(shown, ax=grid[:-1].ravel().tolist(), label="attention", aspect=40, pad=0.01)
         figure.suptitle(f"What the weight tokens attend to (mean over heads), {of}", fontsize=9)
-        style.save(figure, folder, "attention")
+        figure_style.save(figure, folder, "attention")
 
 
 def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, titles: Sequence[str], folder: Path) -> None:
@@ -110,7 +110,7 @@ def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, titles: Seque
         legend = ["a kernel: a tile per output (across) and input (down)"] if kernels else []
         legend += ["linear weights: features across, classes down"] if len(images) > len(kernels) else []
         figure.supxlabel("; ".join(legend), fontsize=8)
-        style.save(figure, folder, "weights")
+        figure_style.save(figure, folder, "weights")
 
 
 def draw_variation(shares: Mapping[str, float], episodes: int, folder: Path) -> None:
@@ -118,7 +118,7 @@ def draw_variation(shares: Mapping[str, float], episodes: int, folder: Path) -> 
     from matplotlib.figure import Figure
 
     with _drawing():
-        figure = Figure(figsize=(1.4 * style.COLUMN, 0.8 + 0.25 * len(shares)), layout="constrained")
+        figure = Figure(figsize=(1.4 * figure_style.COLUMN, 0.8 + 0.25 * len(shares)), layout="constrained")
         axes = figure.subplots()
         bars = axes.barh(list(shares), list(shares.values()), color="#0072B2", height=0.65)
         axes.bar_label(bars, fmt="{:.2g}", padding=3, fontsize=8)
@@ -126,7 +126,7 @@ def draw_variation(shares: Mapping[str, float], episodes: int, folder: Path) -> 
         axes.set_xlim(0, 1.12)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"share of variance between tasks, {episodes} test episodes\n(0: the support set is ignored)")
-        style.save(figure, folder, "variation")
+        figure_style.save(figure, folder, "variation")
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _drawing() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(style.RC)
+        matplotlib.rcParams.update(figure_style.RC)
         yield
 
 

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from benchmark import data
 from benchmark.data.dataset import ClassImages
+from benchmark.episodes.sampling import draw, sample, stream
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
-from benchmark.sampling import draw, sample, stream
-from benchmark.trained import TrainedRun
-from methods.continual import TaskSequence
+from benchmark.trained.run import TrainedRun
 from methods.episode import Episode
 from methods.hypertransformer.continual import ContinualHyperTransformer, MergedHyperTransformer
 from methods.hypertransformer.inspection import attention_to_support, variation_share
 from methods.hypertransformer.model import HyperTransformer
+from methods.sequences import TaskSequence
 
 SIDE_BY_SIDE = 4
 """Episodes whose weights are drawn next to each other: the one asked for and those after it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.reporting import style
+from benchmark import figure_style
 
 _AXES = {
     "width": ("channels", "channels"),
@@ -29,9 +29,9 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
         return
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(style.RC)
-        looks = style.looks([row["method"] for row in good])
-        figure = Figure(figsize=(style.COLUMN * len(axes_found), 3.4), layout="constrained")
+        matplotlib.rcParams.update(figure_style.RC)
+        looks = figure_style.looks([row["method"] for row in good])
+        figure = Figure(figsize=(figure_style.COLUMN * len(axes_found), 3.4), layout="constrained")
         panels = figure.subplots(1, len(axes_found), sharey=True, squeeze=False)[0]
         for panel, axis in zip(panels, axes_found, strict=True):
             name, label = _AXES[axis]
@@ -58,7 +58,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
         panels[0].set_ylabel("training episodes per second")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * len(axes_found)))
-        style.save(figure, folder, "speed")
+        figure_style.save(figure, folder, "speed")
 
 
 def _points(rows: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float]]:

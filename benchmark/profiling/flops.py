@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.clock import clock
+from benchmark.machine.clock import clock
 
 SIDE = 1024
 """Of the matrices whose product measures the peak."""

@@ -1,8 +1,8 @@
 """Measuring one method at one setting: `python -m benchmark.profiling.measure WORKLOAD` prints a `Profile` as JSON.
 
 Images are random pixels in the shape of Omniglot (1,000 characters of 20 images, rotations as classes), since their
-content changes no time. Every time is the least of several, as `benchmark.clock` counts: processor time on a CPU, so
-that a busy machine matters little, and on a GPU wall time until the work is done.
+content changes no time. Every time is the least of several, as `benchmark.machine.clock` counts: processor time on a
+CPU, so that a busy machine matters little, and on a GPU wall time until the work is done.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmark.runtime import prepare_process
+from benchmark.machine.process import prepare_process
 
 SECONDS = 1.0
 """Spent on each time that is measured; at least one repetition, after one to warm up."""
@@ -94,16 +94,16 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     """
     import torch
 
-    from benchmark.clock import clock
     from benchmark.data.dataset import ClassImages
-    from benchmark.evaluation import CHUNK
+    from benchmark.episodes.sampling import sample, sample_all
     from benchmark.execution.cell import construct
-    from benchmark.memory import peak_memory
+    from benchmark.machine.clock import clock
     from benchmark.profiling import flops
-    from benchmark.sampling import sample, sample_all
-    from benchmark.training import Trainer
+    from benchmark.scoring.scoring import CHUNK
+    from benchmark.training.batch_size import peak_memory
+    from benchmark.training.trainer import Trainer
     from methods.method import Setting
-    from methods.networks import classify
+    from methods.networks.conv4 import classify
 
     device = torch.device(workload.device)
     characters, each = 1000, 20
@@ -178,7 +178,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
 
 def _cell(workload: Workload) -> Any:
     """The cell such a training would be."""
-    from benchmark.config import CellConfig
+    from benchmark.cells.config import CellConfig
 
     return CellConfig.model_validate(
         {

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import provenance
+from benchmark.cells.folder import write_text
+from benchmark.machine import provenance
 from benchmark.profiling.figures import draw
 from benchmark.profiling.measure import Profile, Workload
 from benchmark.profiling.run import measure_apart
-from benchmark.store import write_text
 from methods import registry
-from methods.continual import ContinualMethod
+from methods.sequences import ContinualMethod
 
 WIDTHS = (4, 8, 16, 32, 64)
 SCALED = ("protonet", "ht-logits", "ht-all", "maml")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
 from benchmark.statistics import Interval
 
 POINT = 0.01

@@ -1,7 +1,7 @@
 """Writing a report: the record of the cells, and everything derived from it.
 
     results/<name>/
-      grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.collect`)
+      grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.record`)
       table.md  table.csv  table.tex            the table of results; the CSV has more columns
       table-by-channels.*                       methods by channels, published numbers beneath
       pairs.csv                                 every two methods of a setting, compared
@@ -22,18 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cells.folder import ExperimentStore, write_text
 from benchmark.errors import UserError
-from benchmark.reporting.channels_table import channels_table
-from benchmark.reporting.collect import Record, collect
-from benchmark.reporting.pairs import pairs_table
-from benchmark.reporting.results_table import results_table
+from benchmark.reporting.findings import sentences
+from benchmark.reporting.record import Record, collect
 from benchmark.reporting.rows import Row, make_rows
-from benchmark.reporting.tables import Table, to_csv, to_latex, to_markdown
-from benchmark.reporting.words import sentences
-from benchmark.store import ExperimentStore, write_text
+from benchmark.reporting.tables.by_channels import channels_table
+from benchmark.reporting.tables.pairs import pairs_table
+from benchmark.reporting.tables.results import results_table
+from benchmark.reporting.tables.table import Table, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
-    from benchmark.grid import Grid
+    from benchmark.grid.resolve import Grid
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _derive(record: Record, out: Path) -> Summary:
-    from benchmark.reporting.figures import draw_all
-    from benchmark.reporting.html import report_page
+    from benchmark.reporting.figures.accuracy import draw_all
+    from benchmark.reporting.page import report_page
 
     for library in ("jinja2", "matplotlib"):
         if importlib.util.find_spec(library) is None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.reporting.collect import CellRecord, Record
+from benchmark.cells.result import Result
 from benchmark.reporting.published import Match, find_published
-from benchmark.result import Result
+from benchmark.reporting.record import CellRecord, Record
 from benchmark.statistics import (
     Comparison,
     Interval,

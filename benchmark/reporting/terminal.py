@@ -6,7 +6,7 @@ import rich.box
 import rich.table
 from rich.text import Text
 
-from benchmark.reporting.tables import Estimate
+from benchmark.reporting.tables.table import Estimate
 
 if TYPE_CHECKING:
     from rich.console import Console

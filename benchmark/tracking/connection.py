@@ -97,7 +97,9 @@ def _create_experiment(client: "MlflowClient", uri: str, name: str) -> str:
 
 @contextlib.contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """Be the only htbench on this machine that writes to a SQLite store; for servers see `benchmark.tracking.runs`.
+    """Be the only htbench on this machine that writes to a SQLite store.
+
+    For servers see `benchmark.tracking.one_run_per_key`.
 
     Raises:
         TimeoutError: another process has been writing for a minute.

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmark.cells.folder import ExperimentStore
 from benchmark.errors import UserError
 from benchmark.execution.local import Event
-from benchmark.grid import Grid
-from benchmark.store import ExperimentStore
+from benchmark.grid.resolve import Grid
 from benchmark.tracking.connection import MlflowMissingError, brief, tracking_uri
 from benchmark.tracking.writer import Writer
 

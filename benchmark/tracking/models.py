@@ -7,14 +7,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.store import CellStore
+from benchmark.cells.folder import CellStore
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
 _METRICS = ("test/accuracy", "val/best_accuracy")
-_SERVED = Path(__file__).with_name("served.py")
+_SERVED = Path(__file__).with_name("served_model.py")
 _LIBRARIES = ("mlflow", "torch", "numpy", "pydantic")
 
 _NOTE = """\
@@ -71,7 +71,7 @@ def write_model(cell: CellStore, folder: Path) -> tuple[int, int, int]:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from benchmark.trained import load_run
+    from benchmark.trained.run import load_run
 
     image_shape = load_run(cell.folder).setting.image_shape
     single, integer = np.dtype("float32"), np.dtype("int64")

@@ -12,7 +12,7 @@ from benchmark.tracking.connection import (
     load_client,
     tracking_uri,
 )
-from benchmark.tracking.view import CELLS, MEANS, view_address
+from benchmark.tracking.saved_views import CELLS, MEANS, view_address
 
 _HOST = "127.0.0.1"
 

@@ -1,10 +1,10 @@
 """Brings MLflow into line with the run directory: compares what runs should say with what they do, logs the difference.
 
 One experiment per grid. In it, one run per launch of `htbench run`, one per cell, and one per setting for the mean over
-seeds; the tag `kind` tells them apart. Cells are found by the tag `cell.key` (see `benchmark.tracking.runs`), so a cell
-that is continued by a later launch stays one run. It is moved under the newest launch: the topmost row of the interface
-then unfolds to the whole grid as it stands, while older launches keep their YAML and report. Means stay at the top
-level, in sight without unfolding anything.
+seeds; the tag `kind` tells them apart. Cells are found by the tag `cell.key` (see
+`benchmark.tracking.one_run_per_key`), so a cell that is continued by a later launch stays one run. It is moved under
+the newest launch: the topmost row of the interface then unfolds to the whole grid as it stands, while older launches
+keep their YAML and report. Means stay at the top level, in sight without unfolding anything.
 """
 
 import csv
@@ -20,18 +20,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.axes import axis_value
-from benchmark.grid import Grid
-from benchmark.plan import make_plan
-from benchmark.provenance import code_version
-from benchmark.store import CellStore, ExperimentStore, State
-from benchmark.tracking.aggregates import aggregate_facts
+from benchmark.cells.folder import CellStore, ExperimentStore, State
+from benchmark.execution.plan import make_plan
+from benchmark.grid.axes import axis_value
+from benchmark.grid.resolve import Grid
+from benchmark.machine.provenance import code_version
+from benchmark.tracking.cell_run import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
 from benchmark.tracking.connection import exclusive, open_experiment
-from benchmark.tracking.facts import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
-from benchmark.tracking.inspections import inspection_figures
+from benchmark.tracking.inspection_figures import inspection_figures
+from benchmark.tracking.mean_run import aggregate_facts
 from benchmark.tracking.models import log_model
-from benchmark.tracking.runs import Kind, Runs, new_key
-from benchmark.tracking.view import experiment_tags, launch_note
+from benchmark.tracking.one_run_per_key import Kind, Runs, new_key
+from benchmark.tracking.saved_views import experiment_tags, launch_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

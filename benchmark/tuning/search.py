@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.config import CellConfig, TuneConfig
-from benchmark.result import Result
+from benchmark.cells.config import CellConfig, TuneConfig
+from benchmark.cells.result import Result
 from benchmark.tuning.space import Point, distribution, own_point, rounded, search_space, trial_cell
 from methods.search import Space
 

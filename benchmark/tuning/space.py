@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.axes import axis_path, axis_value, show
-from benchmark.config import CellConfig, TestConfig, TuneConfig
+from benchmark.cells.config import CellConfig, TestConfig, TuneConfig
+from benchmark.grid.axes import axis_path, axis_value, show
 from methods import registry
 from methods.search import Range, Space, spaces
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.axes import axis_path
-from benchmark.config import TuneConfig
-from benchmark.grid import Grid
-from benchmark.store import write_text
+from benchmark.cells.config import TuneConfig
+from benchmark.cells.folder import write_text
+from benchmark.grid.axes import axis_path
+from benchmark.grid.resolve import Grid
+from benchmark.grid.source import dump, load
 from benchmark.tuning.search import Search
 from benchmark.tuning.space import Point, point_text, space_text
-from benchmark.yaml_source import dump, load
 
 
 def write_tuned_grid(grid: Grid, searches: Sequence[Search], settings: TuneConfig) -> Path:

@@ -13,14 +13,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from methods.continual import ContinualMethod, Prototypes, TaskSequence
 from methods.episode import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.convolutions import Convolutions, ConvolutionWriter
 from methods.hypertransformer.layers import ConvLayer
-from methods.networks import ConvWeights, features, trunk
-from methods.protonet import squared_distances
+from methods.networks.conv4 import ConvWeights, features, trunk
+from methods.protonet.model import squared_distances
 from methods.registry import register
+from methods.sequences import ContinualMethod, Prototypes, TaskSequence
 
 _LOGITS_OPTIONS = ("logits_features", "nonlinear_logits_features", "logits_dropout")
 _LOSS_OPTIONS = ("label_smoothing", "weight_penalty", "variation_penalty", "class_loss", "pretrain", "warmup")

@@ -11,7 +11,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import SharedFeatures
 from methods.hypertransformer.layers import ConvLayer, Parts
 from methods.method import Method, Setting
-from methods.networks import ConvWeights, feature_count, group_tasks, sides
+from methods.networks.conv4 import ConvWeights, feature_count, group_tasks, sides
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a sample token knows about its image: small trained convolutional networks, averaged over pixels.
 
-All tasks share their weights. Activations are in the grouped layout of `methods.networks`, (S, T*C, H, W).
+All tasks share their weights. Activations are in the grouped layout of `methods.networks.conv4`, (S, T*C, H, W).
 """
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.networks import KERNEL_SIZE, convolve, normalise, ungroup_tasks
+from methods.networks.conv4 import KERNEL_SIZE, convolve, normalise, ungroup_tasks
 
 
 class SharedConv(nn.Module):

@@ -7,7 +7,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import LocalFeatures
 from methods.hypertransformer.tokens import Tokens
 from methods.hypertransformer.transformer import WeightTransformer
-from methods.networks import flatten
+from methods.networks.conv4 import flatten
 
 LOCAL_LAYERS = 2
 """Convolutions of the local extractor in front of a convolution; the last, linear layer's has one."""

@@ -13,8 +13,8 @@ from methods.hypertransformer.generator import (
     linear_generator,
     linear_weights,
 )
-from methods.networks import ConvWeights, LinearWeights, activate, normalise
-from methods.normalisation import statistics
+from methods.networks.conv4 import ConvWeights, LinearWeights, activate, normalise
+from methods.networks.normalisation import statistics
 
 Parts = dict[str, Tensor]
 """What the transformers wrote, by name, each (T, ...), before trained weights are added."""

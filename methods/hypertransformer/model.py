@@ -12,7 +12,7 @@ from methods.hypertransformer.convolutions import ConvolutionWriter
 from methods.hypertransformer.inspection import variation_share
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
-from methods.networks import NetworkWeights, features, flatten, group_tasks, linear, trunk
+from methods.networks.conv4 import NetworkWeights, features, flatten, group_tasks, linear, trunk
 from methods.registry import register
 
 

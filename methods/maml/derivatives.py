@@ -1,10 +1,10 @@
 """A convolution and a max-pooling whose gradients of gradients are fast.
 
 PyTorch's second derivative of a grouped convolution loops over the groups. With this one, and the normalisation of
-`methods.normalisation`, second-order MAML on 16 tasks is more than twice as fast on a CPU. That of max-pooling adds
-zeros, as many as there are pixels; without them a step takes 4 to 7 % less time.
+`methods.networks.normalisation`, second-order MAML on 16 tasks is more than twice as fast on a CPU. That of max-pooling
+adds zeros, as many as there are pixels; without them a step takes 4 to 7 % less time.
 
-The layout is the grouped one of `methods.networks`: (B, T*C, H, W) in channels_last memory.
+The layout is the grouped one of `methods.networks.conv4`: (B, T*C, H, W) in channels_last memory.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-from methods import networks
-from methods.networks import KERNEL_SIZE
+from methods.networks import conv4
+from methods.networks.conv4 import KERNEL_SIZE
 
 PADDING = KERNEL_SIZE // 2
 
@@ -31,7 +31,7 @@ class _Convolution(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
         ctx.save_for_backward(x, kernel)
-        return networks.convolve(x, kernel, padding=PADDING)
+        return conv4.convolve(x, kernel, padding=PADDING)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -9,18 +9,10 @@ from torch import Tensor, nn
 from methods.episode import UNLABELLED, Episode
 from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
 from methods.maml.derivatives import convolve, max_pool
-from methods.maml.images import Images
+from methods.maml.passing_images import Images
 from methods.method import Loss, Method, Setting
-from methods.networks import (
-    BLOCKS,
-    KERNEL_SIZE,
-    NORM_EPS,
-    LinearWeights,
-    feature_count,
-    flatten,
-    linear,
-)
-from methods.normalisation import affine, statistics
+from methods.networks.conv4 import BLOCKS, KERNEL_SIZE, NORM_EPS, LinearWeights, feature_count, flatten, linear
+from methods.networks.normalisation import affine, statistics
 from methods.registry import register
 
 Weights = list[Tensor]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cells.folder import ExperimentStore
 from benchmark.cli import expand_only
-from benchmark.store import ExperimentStore
 from tests.benchmark.helpers import SCRATCH_METHODS, htbench, write_grid
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from benchmark.config import CellConfig, EpisodesConfig
+from benchmark.cells.config import CellConfig, EpisodesConfig
 
 BASE: dict[str, Any] = {
     "dataset": {"name": "glyphs"},

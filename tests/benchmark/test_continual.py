@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from benchmark import data
-from benchmark.config import CellConfig, TestConfig
-from benchmark.continual import average_accuracy, backward_transfer, forgetting
+from benchmark.cells.config import CellConfig, TestConfig
+from benchmark.cells.folder import ExperimentStore
+from benchmark.episodes.sampling import stream
 from benchmark.errors import UserError
-from benchmark.evaluation import accuracies, accuracy_matrices
 from benchmark.execution.cell import build, construct, run
-from benchmark.grid import read_grid
-from benchmark.sampling import stream
-from benchmark.store import ExperimentStore
-from methods.continual import ContinualMethod
+from benchmark.grid.resolve import read_grid
+from benchmark.scoring.forgetting import average_accuracy, backward_transfer, forgetting
+from benchmark.scoring.scoring import accuracies, accuracy_matrices
 from methods.method import Setting
+from methods.sequences import ContinualMethod
 from tests.benchmark.helpers import write_grid
 
 SMALL = {"channels": 4, "transformer_layers": 1, "embedding": 4, "shared_layers": 0}

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import checkpoint, data
-from benchmark.config import CellConfig
-from benchmark.ensemble import Ensemble
+from benchmark import data
+from benchmark.cells import checkpoint
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
+from benchmark.cells.result import EnsembleScore
+from benchmark.episodes.sampling import sample, stream
 from benchmark.execution.cell import FolderKeeper, build, run
 from benchmark.reporting import rebuild_report, write_report
 from benchmark.reporting.rows import make_rows
-from benchmark.result import EnsembleScore
-from benchmark.sampling import sample, stream
-from benchmark.store import CellStore
+from benchmark.scoring.ensemble import Ensemble
 from methods import registry
 from tests.benchmark.helpers import SCRATCH_METHODS
 from tests.benchmark.reporting.simulated import make_grid, simulate

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import data, evaluation
-from benchmark.config import EpisodesConfig
-from benchmark.sampling import stream
+from benchmark import data
+from benchmark.cells.config import EpisodesConfig
+from benchmark.episodes.sampling import stream
+from benchmark.scoring import scoring
 from methods import Episode, Method
 from tests.benchmark.trained_runs import configure
 
@@ -29,9 +30,9 @@ class Takes(Method):
 
 def test_seconds_per_task_are_those_of_the_method_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     method = Takes()
-    monkeypatch.setattr(evaluation, "clock", lambda device: method.now)
+    monkeypatch.setattr(scoring, "clock", lambda device: method.now)
     images = data.load(configure("protonet").dataset).splits["test"]
-    scored = evaluation.score(method, images, EpisodesConfig(ways=5, shots=1, queries=2), stream("test", 0), 35)
+    scored = scoring.score(method, images, EpisodesConfig(ways=5, shots=1, queries=2), stream("test", 0), 35)
     assert method.calls == [10, 10, 10, 5]
     assert scored.seconds_per_task == pytest.approx(0.2)
     assert scored.accuracy.shape == (35,)

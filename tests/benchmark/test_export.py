@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from safetensors import safe_open
 
 from benchmark.errors import UserError
-from benchmark.export import SmallNetwork, specialise, write_onnx, write_safetensors, writer
-from benchmark.pictures import Support
-from benchmark.trained import TrainedRun
+from benchmark.trained.export import SmallNetwork, specialise, write_onnx, write_safetensors, writer
+from benchmark.trained.pictures import Support
+from benchmark.trained.run import TrainedRun
 from methods import Episode, registry
 from tests.benchmark.helpers import SCRATCH_METHODS, htbench, invoke
 from tests.benchmark.trained_runs import hand_made_folders, noise, train, untrained

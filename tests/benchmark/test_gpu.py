@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from benchmark.config import CellConfig, EpisodesConfig
+from benchmark.cells.config import CellConfig, EpisodesConfig
 from benchmark.data import load
+from benchmark.episodes.sampling import sample
 from benchmark.execution.cell import build
-from benchmark.sampling import sample
-from benchmark.training import Trainer
+from benchmark.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from benchmark import data
+from benchmark.cells.folder import CellStore
+from benchmark.episodes.sampling import sample, stream
 from benchmark.errors import UserError
 from benchmark.inspection import inspect_run
-from benchmark.sampling import sample, stream
-from benchmark.store import CellStore
-from benchmark.trained import load_run
+from benchmark.trained.run import load_run
 from methods import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.inspection import attention_to_support, attention_weights, variation_share

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
 from benchmark.errors import UserError
-from benchmark.memory import largest_batch
-from benchmark.store import CellStore
+from benchmark.training.batch_size import largest_batch
 from tests.benchmark.helpers import ROOT
 
 CPU = torch.device("cpu")

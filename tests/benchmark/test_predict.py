@@ -11,9 +11,9 @@ from PIL import Image
 from benchmark import data
 from benchmark.data.glyphs import draw
 from benchmark.errors import UserError
-from benchmark.pictures import bright_ink, read_queries, read_support
-from benchmark.predict import predict
-from benchmark.trained import load_run
+from benchmark.trained.pictures import bright_ink, read_queries, read_support
+from benchmark.trained.prediction import predict
+from benchmark.trained.run import load_run
 from methods import registry
 from tests.benchmark.helpers import SCRATCH_METHODS, invoke
 from tests.benchmark.trained_runs import configure, hand_made_folders, train, untrained

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import checkpoint, data
-from benchmark.config import CellConfig
+from benchmark import data
+from benchmark.cells import checkpoint
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
 from benchmark.errors import UserError
 from benchmark.execution.cell import build, run
-from benchmark.grid import read_grid
-from benchmark.restore import restore_shared
-from benchmark.store import CellStore
-from benchmark.training import Trainer
+from benchmark.grid.resolve import read_grid
+from benchmark.training.trainer import Trainer
+from benchmark.training.warm_start import restore_shared
 from methods import Episode, Loss
-from methods.protonet import ProtoNet
+from methods.protonet.model import ProtoNet
 from tests.benchmark.trained_runs import configure
 
 MODEL = {"channels": 4, "transformer_layers": 1, "shared_features": 6}

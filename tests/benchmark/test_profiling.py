@@ -15,7 +15,7 @@ from benchmark.profiling import flops, survey
 from benchmark.profiling.figures import draw
 from benchmark.profiling.measure import Profile, Workload, measure
 from benchmark.profiling.survey import Group, Measured
-from methods.shared_convolution import convolve_shared
+from methods.networks.shared_convolution import convolve_shared
 
 BATCH, TASKS, CHANNELS, OUTPUTS, SIDE = 2, 3, 4, 5, 6
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.config import EpisodesConfig
+from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
+from benchmark.episodes.sampling import check_possible, draw, fingerprint, sample, stream
 from benchmark.errors import UserError
-from benchmark.sampling import check_possible, draw, fingerprint, sample, stream
 
 SHAPE = EpisodesConfig(ways=5, shots=2, queries=3, unlabelled=1)
 
@@ -33,7 +33,7 @@ def splitmix64(x: int) -> int:
 
 
 def test_hash_is_splitmix64() -> None:
-    from benchmark.sampling import _hash
+    from benchmark.episodes.sampling import _hash
 
     states = [0, 1, -1, 0x9E3779B97F4A7C15 - 2**64, 123456789, -(2**63)]
     expected = [splitmix64(x) for x in states]

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.config import EpisodesConfig
+from benchmark.cells.config import EpisodesConfig
+from benchmark.episodes.sampling import check_possible, fingerprint, sample, stream
 from benchmark.errors import UserError
-from benchmark.sampling import check_possible, fingerprint, sample, stream
-from methods.continual import TaskSequence
+from methods.sequences import TaskSequence
 from tests.benchmark.test_sampling import numbered
 
 SCENARIOS: list[Any] = ["class-incremental", "task-incremental", "mini-batch"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import checkpoint
-from benchmark.config import CellConfig
+from benchmark.cells import checkpoint
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore, ExperimentStore, write_text, write_whole
+from benchmark.cells.result import Failure, Result
 from benchmark.errors import UserError
-from benchmark.result import Failure, Result
-from benchmark.store import CellStore, ExperimentStore, write_text, write_whole
 
 CONFIG = CellConfig.model_validate(
     {"dataset": {"name": "glyphs"}, "method": "protonet", "model": {"channels": 8}, "train": {"steps": 1}, "seed": 3}

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import data, evaluation
-from benchmark.config import CellConfig, EpisodesConfig, TrainConfig
+from benchmark import data
+from benchmark.cells.config import CellConfig, EpisodesConfig, TrainConfig
 from benchmark.data.configs import OmniglotConfig
 from benchmark.data.dataset import Dataset
+from benchmark.episodes.sampling import sample, stream
 from benchmark.execution.cell import build
-from benchmark.sampling import sample, stream
-from benchmark.training import DivergedError, Trainer, learning_rate
+from benchmark.scoring import scoring
+from benchmark.training.trainer import DivergedError, Trainer, learning_rate
 from methods import Method, registry
 from tests.benchmark.helpers import SCRATCH_METHODS
 
@@ -98,7 +99,7 @@ def test_the_best_weights_are_those_of_the_best_validation(dataset: Dataset) -> 
     assert trainer.progress.best_accuracy == max(accuracy)
     assert trainer.progress.best_step == 10 * (1 + accuracy.index(max(accuracy)))
     trainer.method.load_state_dict(notes.best[-1])
-    again = evaluation.accuracies(
+    again = scoring.accuracies(
         trainer.method, dataset.splits["validation"], trainer.config.test_episodes, stream("validation", 0), 20
     )
     assert float(again.mean()) == max(accuracy)
@@ -135,9 +136,9 @@ def test_scores_do_not_depend_on_how_episodes_are_grouped(dataset: Dataset, monk
     config = configure("protonet")
     method = build(config, dataset)
     arguments = (method, dataset.splits["test"], config.test_episodes, stream("test", 1), 23)
-    together = evaluation.accuracies(*arguments)
-    monkeypatch.setattr(evaluation, "CHUNK", 7)
-    assert np.array_equal(together, evaluation.accuracies(*arguments))
+    together = scoring.accuracies(*arguments)
+    monkeypatch.setattr(scoring, "CHUNK", 7)
+    assert np.array_equal(together, scoring.accuracies(*arguments))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_scores_do_not_depend_on_how_episodes_are_grouped(dataset: Dataset, monk
 def test_transduction_is_measured(dataset: Dataset, name: str, model: dict[str, Any], transductive: bool) -> None:
     config = configure(name, model)
     episode = sample(dataset.splits["validation"], config.test_episodes, stream("validation", 0), 0, 4)
-    assert evaluation.measure_transductive(build(config, dataset), episode) is transductive
+    assert scoring.measure_transductive(build(config, dataset), episode) is transductive
 
 
 def test_the_seed_decides_the_initial_weights(dataset: Dataset) -> None:
@@ -170,9 +171,9 @@ def test_protonet_learns(dataset: Dataset) -> None:
     config = configure("protonet", steps=100, learning_rate=3e-3, validate_every=100)
     trainer, method = trainer_for(config, dataset)
     arguments = (dataset.splits["test"], config.test_episodes, stream("test", 0), 200)
-    before = evaluation.accuracies(method, *arguments)
+    before = scoring.accuracies(method, *arguments)
     trainer.run(Notebook())
-    gain = evaluation.accuracies(method, *arguments) - before
+    gain = scoring.accuracies(method, *arguments) - before
     assert gain.mean() > 0.03 + 2 * gain.std() / math.sqrt(len(gain))
 
 
@@ -184,5 +185,5 @@ def test_protonet_learns_real_characters(omniglot_root: Path) -> None:
     omniglot = data.load(config.dataset, omniglot_root)
     trainer, method = trainer_for(config, omniglot)
     trainer.run(Notebook())
-    scores = evaluation.accuracies(method, omniglot.splits["test"], config.test_episodes, stream("test", 0), 200)
+    scores = scoring.accuracies(method, omniglot.splits["test"], config.test_episodes, stream("test", 0), 200)
     assert scores.mean() > 0.6

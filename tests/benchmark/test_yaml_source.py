@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.yaml_source import Problems, load, parse_value
+from benchmark.grid.source import Problems, load, parse_value
 
 
 def write(tmp_path: Path, text: str | bytes) -> Path:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
 from benchmark.data.glyphs import draw
 from benchmark.execution.cell import run
-from benchmark.store import CellStore
-from benchmark.trained import TrainedRun
+from benchmark.trained.run import TrainedRun
 from methods import Setting, registry
 
 GLYPHS = {"name": "glyphs", "train_classes": 60, "validation_classes": 10, "test_classes": 20, "images_per_class": 8}

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.continual import ContinualMethod, Prototypes, Scenario, TaskSequence
 from methods.episode import UNLABELLED
 from methods.registry import get
+from methods.sequences import ContinualMethod, Prototypes, Scenario, TaskSequence
 from tests.methods.helpers import (
     assert_batched_equals_loop,
     assert_tasks_are_independent,

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.cells.folder import ExperimentStore
 from benchmark.execution.cell import run
-from benchmark.grid import read_grid
-from benchmark.store import ExperimentStore
-from methods.continual import TaskSequence
-from methods.continual_finetune import classify, first_of_each_class, fisher, grown
+from benchmark.grid.resolve import read_grid
 from methods.episode import UNLABELLED
+from methods.finetune.model import classify, first_of_each_class, fisher, grown
 from methods.registry import get
+from methods.sequences import TaskSequence
 from tests.benchmark.helpers import write_grid
 from tests.methods.helpers import (
     assert_batched_equals_loop,

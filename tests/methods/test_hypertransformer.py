@@ -8,7 +8,7 @@ import torch
 
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.model import HyperTransformer
-from methods.networks import linear
+from methods.networks.conv4 import linear
 from methods.registry import get
 from tests.methods.helpers import (
     assert_batched_equals_loop,

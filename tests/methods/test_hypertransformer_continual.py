@@ -8,8 +8,8 @@ import torch
 from methods.hypertransformer.continual import ContinualConfig
 from methods.hypertransformer.generator import conv_blocks, conv_weights
 from methods.hypertransformer.model import HyperTransformer
-from methods.networks import flatten, trunk
-from methods.protonet import prototypes
+from methods.networks.conv4 import flatten, trunk
+from methods.protonet.model import prototypes
 from tests.methods.helpers import gradients, random_episode, setting_for
 from tests.methods.test_continual import SMALL, WAYS, all_answers, build, random_sequence
 

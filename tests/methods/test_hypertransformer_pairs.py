@@ -11,7 +11,7 @@ import torch
 
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.model import HyperTransformer
-from methods.networks import sides
+from methods.networks.conv4 import sides
 from tests.methods.helpers import gradients, random_episode, setting_for
 
 SMALL: dict[str, Any] = {"channels": 4, "transformer_layers": 2, "embedding": 8, "shared_features": 6}

@@ -12,7 +12,7 @@ from methods.hypertransformer.extractors import LocalFeatures, SharedFeatures
 from methods.hypertransformer.generator import conv_weights, convolution_generator, linear_weights
 from methods.hypertransformer.tokens import Tokens
 from methods.hypertransformer.transformer import Attention, Layer, WeightTransformer
-from methods.networks import group_tasks
+from methods.networks.conv4 import group_tasks
 from tests.methods.helpers import random_episode
 
 TASKS, WEIGHTS, SAMPLES, WIDTH = 2, 4, 5, 12

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 
-from methods.logistic_regression import fit
-from methods.networks import linear
+from methods.networks.conv4 import linear
+from methods.rfs.logistic_regression import fit
 
 
 def examples(tasks=3, ways=4, shots=2, size=40, *, like_features=False, seed=0):

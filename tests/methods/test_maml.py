@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.config import EpisodesConfig
+from benchmark.cells.config import EpisodesConfig
 from benchmark.data import load
 from benchmark.data.configs import GlyphsConfig
-from benchmark.sampling import sample
+from benchmark.episodes.sampling import sample
 from methods import Setting
 from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
 from methods.maml.model import multi_step_shares
-from methods.networks import NORM_EPS
+from methods.networks.conv4 import NORM_EPS
 from methods.registry import get
 from tests.methods.helpers import (
     assert_batched_equals_loop,

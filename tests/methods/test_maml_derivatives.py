@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.maml.derivatives import convolve, max_pool
-from methods.normalisation import affine, statistics
+from methods.networks.normalisation import affine, statistics
 
 TASKS, INPUTS, OUTPUTS = 2, 3, 4
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from methods.maml.derivatives import convolve
-from methods.maml.images import Images
-from methods.normalisation import statistics
+from methods.maml.passing_images import Images
+from methods.networks.normalisation import statistics
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.networks import (
+from methods.networks.conv4 import (
     NORM_EPS,
     Architecture,
     ConvWeights,
@@ -18,7 +18,7 @@ from methods.networks import (
     sides,
     ungroup_tasks,
 )
-from methods.normalisation import statistics
+from methods.networks.normalisation import statistics
 
 TASKS, IMAGES, WAYS, CHANNELS, SHAPE = 3, 5, 4, 4, (2, 28, 28)
 

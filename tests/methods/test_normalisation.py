@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.normalisation import statistics
+from methods.networks.normalisation import statistics
 
 
 def test_statistics_are_precise_in_single_precision():

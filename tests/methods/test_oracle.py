@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.config import EpisodesConfig
+from benchmark.cells.config import EpisodesConfig
+from benchmark.cells.folder import ExperimentStore
 from benchmark.data import load
 from benchmark.data.configs import GlyphsConfig
+from benchmark.episodes.sampling import sample, sample_all
 from benchmark.execution.cell import run
-from benchmark.grid import read_grid
-from benchmark.sampling import sample, sample_all
-from benchmark.store import ExperimentStore
-from methods.networks import NORM_EPS
+from benchmark.grid.resolve import read_grid
+from methods.networks.conv4 import NORM_EPS
 from methods.registry import get
 from tests.benchmark.helpers import write_grid
 from tests.methods.helpers import (

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.protonet import ProtoNet, ProtoNetConfig, prototypes, squared_distances
+from methods.protonet.model import ProtoNet, ProtoNetConfig, prototypes, squared_distances
 from methods.registry import get
 from tests.methods.helpers import (
     assert_batched_equals_loop,

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 
 from benchmark import data
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
 from benchmark.execution.cell import build
-from benchmark.training import Trainer
+from benchmark.training.trainer import Trainer
 from methods.registry import get
-from methods.rfs import RFS, RFSConfig, distillation, with_shifted
+from methods.rfs.model import RFS, RFSConfig, distillation, with_shifted
 from tests.methods.helpers import (
     gradients,
     keep_queries,

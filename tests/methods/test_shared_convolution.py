@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.networks import convolve, group_tasks, ungroup_tasks
-from methods.shared_convolution import WIDE
+from methods.networks.conv4 import convolve, group_tasks, ungroup_tasks
+from methods.networks.shared_convolution import WIDE
 
 TASKS = 3
 

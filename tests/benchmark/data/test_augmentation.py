@@ -8,11 +8,11 @@ import torchvision.transforms.v2.functional as oracle
 from scipy import stats
 from torch import Tensor
 
-from benchmark.config import EpisodesConfig
-from benchmark.data.augmentation import RANDOM_NUMBERS, Augmentation, jittered
+from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.data.normalization import Normalization
-from benchmark.sampling import _augmentation_numbers, draw, sample, stream
+from benchmark.data.pixels.augmentation import RANDOM_NUMBERS, Augmentation, jittered
+from benchmark.data.pixels.normalization import Normalization
+from benchmark.episodes.sampling import _augmentation_numbers, draw, sample, stream
 
 IDENTITY = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5, 0.5])
 """No flip, the middle crop, every colour factor 1."""

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.data.cache import cached
 from benchmark.data.dataset import ClassImages
+from benchmark.data.files.cache import cached
 
 
 class Builder:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.config import EpisodesConfig
+from benchmark.cells.config import EpisodesConfig
 from benchmark.data import dataset as dataset_module
-from benchmark.data.formats import Classes, Source
-from benchmark.data.mapped import MappedFile, mapped
+from benchmark.data.files.formats import Classes, Source
+from benchmark.data.files.mapped import MappedFile, mapped
+from benchmark.episodes.sampling import check_possible, sample, stream
 from benchmark.errors import UserError
-from benchmark.sampling import check_possible, sample, stream
 
 SIZE = 16
 

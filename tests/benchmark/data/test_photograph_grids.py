@@ -9,9 +9,9 @@ from PIL import Image
 
 from benchmark import data
 from benchmark.data.configs import MiniImageNetConfig
-from benchmark.pictures import read_queries
-from benchmark.sampling import draw, gather, stream
-from benchmark.trained import load_run
+from benchmark.episodes.sampling import draw, gather, stream
+from benchmark.trained.pictures import read_queries
+from benchmark.trained.run import load_run
 from tests.benchmark.data.photograph_archives import all_photos, photos, write_class_dict
 from tests.benchmark.helpers import ROOT, htbench, invoke, write_grid
 from tests.benchmark.trained_runs import train

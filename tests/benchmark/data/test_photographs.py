@@ -17,7 +17,7 @@ from benchmark.data.configs import (
     TieredImageNetConfig,
 )
 from benchmark.data.dataset import ClassImages
-from benchmark.data.normalization import CIFAR_100, IMAGENET_84
+from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84
 from benchmark.errors import UserError
 from tests.benchmark.data.photograph_archives import (
     Photos,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.restricted_pickle import read_pickle
+from benchmark.data.files.restricted_pickle import read_pickle
 from benchmark.errors import UserError
 
 CONTENT: dict[str, Any] = {

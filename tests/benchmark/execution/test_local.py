@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.store import CellStore, ExperimentStore
+from benchmark.cells.folder import CellStore, ExperimentStore
 from tests.benchmark.helpers import htbench, write_grid
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import CellConfig
-from benchmark.grid import Grid, axis_value
-from benchmark.result import Data, Failure, Model, Provenance, Result, TestScore, Training
-from benchmark.store import ExperimentStore
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.result import Data, Failure, Model, Provenance, Result, TestScore, Training
+from benchmark.grid.resolve import Grid, axis_value
 
 Skill = Callable[[CellConfig], float]
 
@@ -125,7 +125,7 @@ def fail(
     """Leave what a crashed cell leaves."""
     store = experiment.cell(config)
     store.create(config)
-    files = ("/opt/x/benchmark/training.py", "/opt/x/mine.py")
+    files = ("/opt/x/benchmark/training/trainer.py", "/opt/x/mine.py")
     traceback = "\n".join(["Traceback:", *(f'  File "{file}", line 3, in loss' for file in files), reason])
     failure = Failure(kind="crashed", reason=reason, traceback=traceback)
     store.write_result(Result(key=config.key, config=config.model_dump(mode="json"), failure=failure))

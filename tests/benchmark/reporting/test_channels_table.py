@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark.reporting.channels_table import channels_table
-from benchmark.reporting.collect import Record, collect
+from benchmark.reporting.record import Record, collect
 from benchmark.reporting.rows import Row, make_rows
-from benchmark.reporting.tables import Estimate, Table
+from benchmark.reporting.tables.by_channels import channels_table
+from benchmark.reporting.tables.table import Estimate, Table
 from tests.benchmark.reporting.simulated import fail, make_grid, simulate
 
 

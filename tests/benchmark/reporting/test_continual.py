@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from benchmark.config import CellConfig
-from benchmark.continual import average_accuracy, backward_transfer, forgetting
-from benchmark.grid import Grid
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.result import Continual
+from benchmark.grid.resolve import Grid
 from benchmark.reporting import Summary, rebuild_report, write_report
-from benchmark.reporting.continual import average, first_task, matrices
-from benchmark.result import Continual
+from benchmark.reporting.figures.sequences import average, first_task, matrices
+from benchmark.scoring.forgetting import average_accuracy, backward_transfer, forgetting
 from benchmark.statistics import primary_interval
-from benchmark.store import ExperimentStore
 from tests.benchmark.reporting.simulated import finish
 
 METHODS = ("ht-continual", "protonet-continual")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reporting.collect import Curve, Record, collect
-from benchmark.reporting.convergence import still_improving
+from benchmark.reporting.record import Curve, Record, collect
+from benchmark.reporting.remarks.still_improving import still_improving
 from benchmark.reporting.report import summarize
 from tests.benchmark.reporting.simulated import make_grid, simulate
 

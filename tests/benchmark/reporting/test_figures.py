@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from benchmark.config import CellConfig
-from benchmark.grid import Grid
-from benchmark.reporting.collect import collect
-from benchmark.reporting.figures import (
+from benchmark.cells.config import CellConfig
+from benchmark.figure_style import looks
+from benchmark.grid.resolve import Grid
+from benchmark.reporting.figures.accuracy import (
     accuracy_vs_channels,
     accuracy_vs_size,
     accuracy_vs_time,
@@ -18,9 +18,9 @@ from benchmark.reporting.figures import (
     differences,
     learning_curves,
 )
-from benchmark.reporting.layers import generated_layers
+from benchmark.reporting.figures.layers import generated_layers
+from benchmark.reporting.record import collect
 from benchmark.reporting.rows import Row, make_rows
-from benchmark.reporting.style import looks
 from benchmark.statistics import compare
 from tests.benchmark.reporting.simulated import make_grid, simulate
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.adopt import adopt
-from benchmark.reporting.collect import Record, collect
-from benchmark.reporting.generated_kernels import same_for_all_tasks
+from benchmark.cells.folder import ExperimentStore
+from benchmark.reporting.adopt import adopt
+from benchmark.reporting.record import Record, collect
+from benchmark.reporting.remarks.same_kernels import same_for_all_tasks
 from benchmark.reporting.report import summarize
-from benchmark.store import ExperimentStore
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 SAME = {"ht/variation_share": 0.47, "ht/variation_share.conv1.kernel": 0.0003, "ht/variation_share.linear.weight": 0.93}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reporting.tables import Column, Estimate, Table, to_latex
+from benchmark.reporting.tables.table import Column, Estimate, Table, to_latex
 
 SIGNS = "\N{MULTIPLICATION SIGN} \N{MIDDLE DOT} \N{MINUS SIGN} \N{EN DASH} \N{DAGGER} \N{UPWARDS ARROW}"
 NASTY = r"""a_b & 5 % #1 $x$ {y} ~ ^ \z <t> | é ñ 漢 ü "q" """ + SIGNS

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from benchmark.grid import Grid
-from benchmark.reporting.collect import collect
-from benchmark.reporting.pairs import pairs_table
+from benchmark.grid.resolve import Grid
+from benchmark.reporting.record import collect
 from benchmark.reporting.rows import make_rows
-from benchmark.reporting.tables import Estimate
+from benchmark.reporting.tables.pairs import pairs_table
+from benchmark.reporting.tables.table import Estimate
 from tests.benchmark.reporting.simulated import fail, make_grid, simulate
 
 SKILL = {"protonet": 0.80, "ht-all": 0.90, "maml": 0.85}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
 from benchmark.reporting.published import all_published, find_published
 from benchmark.statistics import Interval
 

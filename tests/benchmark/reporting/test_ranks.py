@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.config import CellConfig
-from benchmark.grid import Grid
-from benchmark.reporting.collect import collect
-from benchmark.reporting.ranks import critical_differences, rank_over_datasets, why_no_diagram
+from benchmark.cells.config import CellConfig
+from benchmark.grid.resolve import Grid
+from benchmark.reporting.figures.ranks import critical_differences, rank_over_datasets, why_no_diagram
+from benchmark.reporting.record import collect
 from benchmark.reporting.rows import Row, make_rows
 from tests.benchmark.reporting.simulated import make_grid, simulate
 

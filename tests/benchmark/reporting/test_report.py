@@ -14,18 +14,18 @@ import pytest
 import yaml
 from rich.console import Console
 
-from benchmark.config import CellConfig
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import ExperimentStore
 from benchmark.errors import UserError
-from benchmark.grid import Grid
+from benchmark.grid.resolve import Grid
 from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_report, write_report
-from benchmark.reporting.collect import Record, collect
-from benchmark.reporting.html import resolved
+from benchmark.reporting.findings import findings
+from benchmark.reporting.page import resolved
+from benchmark.reporting.record import Record, collect
 from benchmark.reporting.report import summarize
-from benchmark.reporting.results_table import budget
 from benchmark.reporting.rows import task_text
-from benchmark.reporting.words import findings
+from benchmark.reporting.tables.results import budget
 from benchmark.statistics import two_way_interval
-from benchmark.store import ExperimentStore
 from tests.benchmark.helpers import invoke
 from tests.benchmark.reporting.simulated import fail, finish, make_grid, simulate
 
@@ -113,7 +113,7 @@ def test_the_better_method_is_bold_and_named(written: tuple[Path, Path, Summary]
 def test_nothing_of_this_machine_is_kept(written: tuple[Path, Path, Summary]) -> None:
     out, _, _ = written
     assert "/opt/x" not in (out / "cells.json").read_text()
-    for file in ("benchmark/training.py", "mine.py"):
+    for file in ("benchmark/training/trainer.py", "mine.py"):
         assert f'File \\"{file}\\"' in (out / "cells.json").read_text()
 
 

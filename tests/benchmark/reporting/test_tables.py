@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from benchmark.reporting.tables import Column, Estimate, Table, text, to_csv, to_html, to_latex, to_markdown
+from benchmark.reporting.tables.table import Column, Estimate, Table, text, to_csv, to_html, to_latex, to_markdown
 
 TABLE = Table(
     (Column("method", "method"), Column("accuracy", "accuracy %"), Column("n", "numbers"), Column("note", "note")),

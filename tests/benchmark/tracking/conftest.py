@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.grid import Grid, read_grid
-from benchmark.store import ExperimentStore
+from benchmark.cells.folder import ExperimentStore
+from benchmark.grid.resolve import Grid, read_grid
 from tests.benchmark.helpers import write_grid
 
 

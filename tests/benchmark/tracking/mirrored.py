@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.grid import Grid
-from benchmark.result import Data, Model, Provenance, Result, TestScore, Training
-from benchmark.store import CellStore, ExperimentStore
+from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.result import Data, Model, Provenance, Result, TestScore, Training
+from benchmark.grid.resolve import Grid
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
 from mlflow import MlflowClient

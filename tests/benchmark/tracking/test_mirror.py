@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.grid import Grid
-from benchmark.result import Failure
+from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.result import Failure
+from benchmark.grid.resolve import Grid
 from benchmark.statistics import two_way_interval
-from benchmark.store import ExperimentStore
 from benchmark.tracking import Mirror, open_mirror, sync
 from tests.benchmark.tracking.mirrored import (
     START,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from benchmark.cells.folder import CellStore, ExperimentStore
 from benchmark.execution.cell import run
-from benchmark.grid import Grid, read_grid
-from benchmark.pictures import read_queries, read_support
-from benchmark.predict import predict
-from benchmark.store import CellStore, ExperimentStore
+from benchmark.grid.resolve import Grid, read_grid
 from benchmark.tracking import sync
-from benchmark.trained import load_run
+from benchmark.trained.pictures import read_queries, read_support
+from benchmark.trained.prediction import predict
+from benchmark.trained.run import load_run
 from tests.benchmark.helpers import ROOT, write_grid
 from tests.benchmark.tracking.mirrored import run_of, runs
 from tests.benchmark.trained_runs import hand_made_folders

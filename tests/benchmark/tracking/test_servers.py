@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.grid import Grid, read_grid
+from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.result import Failure
+from benchmark.grid.resolve import Grid, read_grid
 from benchmark.reporting import write_report
-from benchmark.result import Failure
-from benchmark.store import ExperimentStore
 from tests.benchmark.helpers import ROOT, write_grid
 from tests.benchmark.tracking.mirrored import cells_of, content, result_of, runs, score, train
 from tests.benchmark.tracking.servers import mlflow_server, postgres

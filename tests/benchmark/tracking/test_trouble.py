@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cells.folder import ExperimentStore
 from benchmark.errors import UserError
-from benchmark.grid import Grid
-from benchmark.store import ExperimentStore
+from benchmark.grid.resolve import Grid
 from benchmark.tracking import Mirror, serve_ui, sync
 from benchmark.tracking.connection import open_experiment
-from benchmark.tracking.runs import Runs
+from benchmark.tracking.one_run_per_key import Runs
 from benchmark.tracking.ui import experiment_page
 from tests.benchmark.helpers import ROOT
 from tests.benchmark.tracking.mirrored import cells_of, content, curve, run_of, runs, score, train

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.grid import Grid
-from benchmark.store import ExperimentStore
+from benchmark.cells.folder import ExperimentStore
+from benchmark.grid.resolve import Grid
 from benchmark.tracking import Mirror
-from benchmark.tuning import tune
+from benchmark.tuning import trials
 from benchmark.tuning.search import Search
 from tests.benchmark.tracking.mirrored import failing
 from tests.benchmark.tuning.in_this_process import InThisProcess
@@ -23,13 +23,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
 def test_every_trial_is_a_run(
     uri: str, grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrored: str
 ) -> None:
-    monkeypatch.setattr(tune, "execute", InThisProcess())
+    monkeypatch.setattr(trials, "execute", InThisProcess())
     experiment = ExperimentStore(tmp_path / "runs" / "small-tuning")
     settings = grid.tune.model_copy(update={"trials": 5, "steps": 2})
 
     def tuned(mirror: Mirror | None) -> Search:
-        [search] = searches = tune.searches_of(grid, settings)
-        tune.Tuning(grid, searches, experiment, lambda search, trial: None).run(workers=1, device="cpu", mirror=mirror)
+        [search] = searches = trials.searches_of(grid, settings)
+        trials.Tuning(grid, searches, experiment, lambda search, trial: None).run(
+            workers=1, device="cpu", mirror=mirror
+        )
         return search
 
     if mirrored == "when all is done":

@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Iterator
 
+from benchmark.cells.folder import CellStore
 from benchmark.execution import cell as cell_process
 from benchmark.execution.local import Event
-from benchmark.store import CellStore
 
 
 class InThisProcess:

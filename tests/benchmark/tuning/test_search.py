@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.config import CellConfig, TuneConfig
-from benchmark.result import Failure, Result, Training
+from benchmark.cells.config import CellConfig, TuneConfig
+from benchmark.cells.result import Failure, Result, Training
 from benchmark.tuning.search import Search, Trial
 from benchmark.tuning.space import search_space
 from methods.search import Range

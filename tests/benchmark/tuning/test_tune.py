@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from benchmark import data
+from benchmark.cells.folder import CellStore, ExperimentStore
 from benchmark.data.configs import DatasetConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.errors import UserError
 from benchmark.execution import cell as cell_process
-from benchmark.grid import Grid, read_grid
-from benchmark.reporting.collect import collect
+from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid.source import dump, load
+from benchmark.reporting.record import collect
 from benchmark.reporting.report import summarize
-from benchmark.store import CellStore, ExperimentStore
-from benchmark.tuning import tune
+from benchmark.tuning import trials
 from benchmark.tuning.search import Search
 from benchmark.tuning.tuned_grid import write_tuned_grid
-from benchmark.yaml_source import dump, load
 from tests.benchmark.helpers import htbench, write_grid
 from tests.benchmark.tuning.in_this_process import InThisProcess
 
@@ -40,9 +40,9 @@ def grid(tmp_path: Path) -> Grid:
 
 
 def tuned(grid: Grid, runs: Path, engine: InThisProcess, monkeypatch: pytest.MonkeyPatch) -> list[Search]:
-    monkeypatch.setattr(tune, "execute", engine)
-    searches = tune.searches_of(grid, grid.tune)
-    tune.Tuning(grid, searches, ExperimentStore(runs), lambda search, trial: None).run(workers=1, device="cpu")
+    monkeypatch.setattr(trials, "execute", engine)
+    searches = trials.searches_of(grid, grid.tune)
+    trials.Tuning(grid, searches, ExperimentStore(runs), lambda search, trial: None).run(workers=1, device="cpu")
     return searches
 
 

@@ -1,0 +1,134 @@
+"""The record a finished or failed cell leaves behind, typed; `benchmark.cells.folder` reads and writes it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT = 1
+"""Version of the record; a newer one is refused."""
+
+
+class Part(BaseModel):
+    """A part of a record: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TestScore(Part):
+    """Accuracy on the frozen test episodes; per-episode values are in the cell's `test_accuracy.npy`.
+
+    Of a task sequence it is the mean over its tasks after the last one, at the length of training.
+    `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
+    `seconds_per_task` is what adapting to a task and classifying its queries took, see
+    `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None in records from before it was taken.
+    """
+
+    __test__ = False  # not a pytest class
+
+    accuracy: float
+    episodes: int
+    sha256: str
+    seconds_per_task: float | None = None
+
+
+class EnsembleScore(TestScore):
+    """As `TestScore`, of the checkpoints after these `steps` as one method; values in `ensemble_accuracy.npy`."""
+
+    steps: tuple[int, ...]
+
+
+class Continual(Part):
+    """What came of following sequences: values after each step, of the mean over the matrices in `test_matrices.npy`.
+
+    Steps beyond the training length are included, as `sha256` is of the sequences followed that far. See
+    `benchmark.scoring.forgetting` for definitions. `carried` is how many numbers the learner keeps from task to task.
+    """
+
+    average_accuracy: tuple[float, ...]
+    forgetting: tuple[float, ...]
+    backward_transfer: tuple[float, ...]
+    carried: tuple[int, ...]
+    sha256: str
+
+
+class Restored(Part):
+    """What training started from: the key of the run of `train.shared_from`, SHA-256 of the weights taken from it."""
+
+    run: str
+    sha256: str
+
+
+class Training(Part):
+    """What training cost. `seconds` as in `TrainConfig.minutes`; `wall_seconds` includes validation."""
+
+    steps: int
+    episodes: int
+    seconds: float
+    wall_seconds: float
+    episodes_per_second: float
+    best_step: int
+    best_validation_accuracy: float
+    shared_from: Restored | None = None
+
+
+class Model(Part):
+    """Facts about the trained method.
+
+    `parameters` are trained numbers, `solver_parameters` those in the network that classifies one task's queries.
+    `transductive` is measured: whether a query's prediction changes when the other queries are dropped.
+    """
+
+    parameters: int
+    solver_parameters: int
+    transductive: bool
+
+
+class Data(Part):
+    """Which data: `sha256` of the images and class names."""
+
+    name: str
+    sha256: str
+
+
+class Provenance(Part):
+    """Where and when: enough to find the code and the machine again."""
+
+    commit: str | None
+    uncommitted_changes: bool | None
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    device: str
+    started: str
+    finished: str
+
+
+class Failure(Part):
+    """Why a cell has no numbers: `kind`, one line of `reason`, and the traceback if there is one."""
+
+    kind: Literal["crashed", "diverged", "timed out", "bad input"]
+    reason: str
+    traceback: str = ""
+
+
+class Result(Part):
+    """A cell's record: `config` is the full resolved configuration; either `failure` or the numbers are set.
+
+    A trial of `htbench tune` has no `test`.
+    """
+
+    format: int = FORMAT
+    key: str
+    config: dict[str, Any]
+    failure: Failure | None = None
+    test: TestScore | None = None
+    ensemble: EnsembleScore | None = None
+    continual: Continual | None = None
+    training: Training | None = None
+    model: Model | None = None
+    data: Data | None = None
+    provenance: Provenance | None = None
+
+    @property
+    def state(self) -> Literal["done", "failed"]:
+        """Whether the cell finished with numbers."""
+        return "failed" if self.failure else "done"

@@ -1,0 +1,118 @@
+"""What a grid will do: its cells, what is done, what the rest will cost, what the test can tell apart."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore, ExperimentStore, State
+from benchmark.errors import UserError
+
+Speeds = dict[str, float]
+"""Seconds per training step, by `_shape_of` a cell."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, where it lives, how far it is, and about how many seconds of training remain (None: unknown)."""
+
+    config: CellConfig
+    store: CellStore
+    state: State
+    note: str
+    remaining_seconds: float | None
+
+
+def make_plan(
+    cells: Iterable[CellConfig], experiment: ExperimentStore, speeds: Speeds | None = None
+) -> list[PlannedCell]:
+    """The state and cost of every cell; `speeds` adds measured ones to those of finished cells."""
+    cells = list(cells)
+    known = {**(speeds or {}), **_speeds_of_finished(cells, experiment)}
+    return [_planned(config, experiment.cell(config), known) for config in cells]
+
+
+def unknown_speeds(planned: Iterable[PlannedCell]) -> list[CellConfig]:
+    """One cell for each kind whose cost is not known."""
+    kinds = {_shape_of(p.config): p.config for p in planned if p.remaining_seconds is None}
+    return list(kinds.values())
+
+
+def measure_speed(config: CellConfig, steps: int = 3) -> Speeds:
+    """Time a few training steps of a cell on throw-away weights, on the CPU."""
+    import torch
+
+    from benchmark import data
+    from benchmark.execution.cell import build
+    from benchmark.machine.clock import clock
+    from benchmark.training.trainer import Trainer
+
+    cpu = torch.device("cpu")
+    dataset = data.load(config.dataset)
+    trainer = Trainer(config, build(config, dataset), dataset.splits["train"], dataset.splits["validation"])
+    trainer.decide()
+    trainer.progress.steps = steps + 1
+    trainer.train_step()
+    before = clock(cpu)
+    for _ in range(steps):
+        trainer.train_step()
+    return {_shape_of(config): (clock(cpu) - before) / steps}
+
+
+def preflight(cells: Iterable[CellConfig]) -> None:
+    """Refuse a grid that cannot run, before anything is started: data present, episodes possible, methods buildable.
+
+    Raises:
+        UserError: naming the cell that is wrong and why.
+    """
+    from benchmark import data
+    from benchmark.episodes.sampling import check_possible
+    from benchmark.execution.cell import build
+
+    checked = set()
+    for config in cells:
+        shapes = config.test_episodes.model_dump_json() + config.followed_episodes.model_dump_json()
+        kind = _shape_of(config) + shapes
+        if kind in checked:
+            continue
+        checked.add(kind)
+        dataset = data.load(config.dataset)
+        check_possible(dataset.splits["train"], config.train_episodes, "train")
+        check_possible(dataset.splits["validation"], config.test_episodes, "validation")
+        if not config.tuning:
+            check_possible(dataset.splits["test"], config.followed_episodes, "test")
+        try:
+            build(config, dataset)
+        except ValueError as error:
+            raise UserError(f"{config.method}: {error}") from error
+
+
+def _planned(config: CellConfig, store: CellStore, speeds: Speeds) -> PlannedCell:
+    state = store.state()
+    result = store.result() if state in ("done", "failed") else None
+    note = result.failure.reason if result and result.failure else ""
+    if result is not None:
+        return PlannedCell(config, store, state, note, 0.0)
+    records = store.metrics() if state != "missing" else []
+    done_steps, done_seconds = (records[-1]["step"], records[-1]["time/train_s"]) if records else (0, 0.0)
+    if config.train.minutes is not None:
+        return PlannedCell(config, store, state, note, max(0.0, config.train.minutes * 60 - done_seconds))
+    speed = done_seconds / done_steps if done_steps else speeds.get(_shape_of(config))
+    assert config.train.steps is not None
+    return PlannedCell(config, store, state, note, None if speed is None else speed * (config.train.steps - done_steps))
+
+
+def _speeds_of_finished(cells: Iterable[CellConfig], experiment: ExperimentStore) -> Speeds:
+    speeds = {}
+    for config in cells:
+        store = experiment.cell(config)
+        result = store.result() if store.state() == "done" else None
+        if result is not None and result.training is not None and result.training.steps:
+            speeds[_shape_of(config)] = result.training.seconds / result.training.steps
+    return speeds
+
+
+def _shape_of(config: CellConfig) -> str:
+    """Cells with the same string take equally long per step."""
+    parts = (config.dataset, config.train_episodes)
+    model = sorted(config.model.items())
+    return f"{config.method} {model} {config.train.batch} {''.join(part.model_dump_json() for part in parts)}"

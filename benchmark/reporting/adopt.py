@@ -1,0 +1,30 @@
+"""Going on with a grid on another machine: from a report's folder back into a run directory."""
+
+import json
+
+from benchmark.cells.folder import ExperimentStore, write_text
+from benchmark.reporting.record import CellRecord, Record
+
+
+def adopt(record: Record, experiment: ExperimentStore) -> list[CellRecord]:
+    """Write the record's finished cells that the experiment does not have, and return them.
+
+    Their tests and learning curves come along, not their checkpoints: these cells count as done and can be reported,
+    but not used (`htbench predict`). The code may have changed since they ran: see their provenance.
+    """
+    adopted = []
+    for cell in record.cells:
+        store = experiment.cell(cell.config)
+        if cell.state != "done" or cell.result is None or store.state() != "missing":
+            continue
+        store.create(cell.config)
+        curve = zip(cell.curve.steps, cell.curve.accuracy, strict=True) if cell.curve else ()
+        points = [{"step": step, "val/accuracy": accuracy} for step, accuracy in curve]
+        if points:
+            points[-1] |= cell.diagnostics
+        write_text(store.metrics_file, "".join(json.dumps(point) + "\n" for point in points))
+        result = cell.result.model_copy(update={"config": cell.config.model_dump(mode="json")})
+        found = (arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles))
+        store.write_result(result, *found)
+        adopted.append(cell)
+    return adopted

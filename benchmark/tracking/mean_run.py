@@ -1,0 +1,65 @@
+"""What MLflow should say about a setting: its mean over seeds, with the interval that the report prints."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
+from benchmark.cells.result import Result
+from benchmark.statistics import primary_interval
+from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setting_tags, time_span
+
+
+@dataclass(frozen=True)
+class _Member:
+    cell: CellStore
+    config: CellConfig
+    result: Result
+
+
+def aggregate_facts(cells: Iterable[CellStore], axes: Iterable[str]) -> list[RunFacts]:
+    """One run per setting that has a finished seed; only seeds tested on the same episodes are put together."""
+    settings: dict[str, list[_Member]] = {}
+    for cell in cells:
+        config, result = cell.config(), cell.result()
+        if result is not None and result.test is not None:
+            setting = f"{config.model_copy(update={'seed': 0}).key} {result.test.sha256}"
+            settings.setdefault(setting, []).append(_Member(cell, config, result))
+    axes = [axis for axis in axes if axis != "seed"]
+    return [_aggregate(setting, members, axes) for setting, members in settings.items()]
+
+
+def _aggregate(setting: str, members: list[_Member], axes: list[str]) -> RunFacts:
+    config = members[0].config
+    interval = primary_interval(np.stack([member.cell.test_accuracy() for member in members]))
+    spans = [time_span(member.cell) for member in members]
+    ended = max(end for _, end in spans)
+    values: dict[str, float] = {
+        "seeds": interval.seeds,
+        "test/accuracy": interval.mean,
+        "test/accuracy_ci_low": interval.low,
+        "test/accuracy_ci_high": interval.high,
+    }
+    trainings = [member.result.training for member in members if member.result.training]
+    if all(training.steps for training in trainings):
+        values["val/best_accuracy"] = float(np.mean([training.best_validation_accuracy for training in trainings]))
+        values["time/train_s"] = float(np.mean([training.seconds for training in trainings]))
+    varying = params(config, axes)
+    note = (
+        f"**{config.method}** on {config.dataset.name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"
+        f" {interval.low:.2%} to {interval.high:.2%}"
+        f" ({interval.kind}; {interval.seeds} seeds x {interval.episodes} episodes)"
+    )
+    identity = {"kind": "aggregate", "aggregate.key": hashlib.sha256(setting.encode()).hexdigest()[:12]}
+    return RunFacts(
+        name=" ".join(["mean", config.method, *(f"{k}={v}" for k, v in varying.items() if k != "method")]),
+        tags=identity | setting_tags(config) | {"mlflow.note.content": note},
+        params=varying,
+        status="FINISHED",
+        started=min(start for start, _ in spans),
+        ended=ended,
+        final=[Point(name, float(value), 0, ended) for name, value in values.items()],
+    )

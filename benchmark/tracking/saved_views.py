@@ -1,0 +1,98 @@
+"""What MLflow's interface shows first: columns, filter and charts, saved with the experiment.
+
+A view is what the interface's own "Share" button saves: an experiment tag with JSON, named in the page's address.
+Should a later MLflow read it differently, the page opens as it would without.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmark.cells.folder import State
+from benchmark.grid.resolve import Grid
+
+CELLS, MEANS = "htbench-cells", "htbench-means"
+"""Names of the views: one row per cell, one row per setting with the mean over its seeds."""
+
+_TAG = "mlflow.sharedViewState."
+_NOTE_LENGTH = 7500  # MLflow cuts a tag at 8000 characters
+_GUIDE = """\
+Each **cell** of the grid is a run: one method, one setting, one seed. All were tested on the same episodes.
+
+- `test/accuracy` is the result; `test/accuracy_ci_low` and `_high` bound its 95 % interval over test episodes. \
+Training saw neither these episodes nor their classes.
+- `val/best_accuracy` chose the checkpoint that was tested.
+- Rows named *mean* are settings: the mean over seeds, with an interval that counts seeds and episodes. Compare these \
+when methods are compared. The filter `tags.kind = 'aggregate'` shows them, `tags.kind = 'cell'` the cells.
+- A row named *launch* is one `htbench run`; its artifacts hold the report, with paired comparisons, and the grid.
+"""
+
+
+def view_address(view: str) -> str:
+    """The part of an experiment page's address that opens a view."""
+    return f"&viewStateShareKey={view}"
+
+
+def experiment_tags(grid: Grid) -> dict[str, str]:
+    """The views and the experiment's description."""
+    axes = [axis for axis in grid.axes if axis != "seed"]
+    interval = ["test/accuracy", "test/accuracy_ci_low", "test/accuracy_ci_high"]
+    cells = _view("cell", list(grid.axes), [*interval, "val/best_accuracy"])
+    cells["selectedColumns"].append("tags.`status.reason`")
+    cells |= _charts(list(grid.axes), ["val/accuracy", "train/loss"])
+    means = _view("aggregate", axes, [*interval, "seeds"]) | _charts(axes, [])
+    return {
+        f"{_TAG}{CELLS}": json.dumps(cells),
+        f"{_TAG}{MEANS}": json.dumps(means),
+        "mlflow.note.content": _GUIDE,
+    }
+
+
+def launch_note(grid: Grid, states: Counter[State], report: Path | None) -> str:
+    """Markdown for the page of a launch: how far it is, and the report's table if it fits."""
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    note = f"{grid.name}, {len(grid.cells)} cells: {counts}"
+    table = None if report is None else report / "table.md"
+    if table is not None and table.is_file():
+        note += "\n\nThe whole report: `report/report.html` under Artifacts."
+        with_table = f"{note}\n\n{table.read_text()}"
+        note = with_table if len(with_table) < _NOTE_LENGTH else note
+    return note
+
+
+def _view(kind: str, params: list[str], metrics: list[str]) -> dict[str, Any]:
+    """A table of one kind of run, the best first; few enough columns to be seen at once."""
+    columns = [*(f"params.`{name}`" for name in params), *(f"metrics.`{name}`" for name in metrics)]
+    return {
+        "searchFilter": f"tags.kind = '{kind}'",
+        "orderByKey": "metrics.`test/accuracy`",
+        "orderByAsc": False,
+        "selectedColumns": columns,
+        "runsHiddenMode": "SHOWALL",
+    }
+
+
+def _charts(params: list[str], curves: list[str]) -> dict[str, Any]:
+    """Parallel coordinates from what varies to the test accuracy, the accuracies as bars, and curves over steps."""
+    section = "htbench"
+    common = {"metricSectionId": section, "deleted": False, "isGenerated": False}
+    charts: list[dict[str, Any]] = [
+        {"type": "PARALLEL", "selectedParams": params, "selectedMetrics": ["test/accuracy"], "showAllRuns": False},
+        {"type": "BAR", "metricKey": "test/accuracy", "runsCountToCompare": 100},
+    ]
+    charts += [
+        {
+            "type": "LINE",
+            "metricKey": name,
+            "selectedMetricKeys": [name],
+            "xAxisKey": "step",
+            "lineSmoothness": 0,
+            "runsCountToCompare": 100,
+        }
+        for name in curves
+    ]
+    return {
+        "compareRunSections": [{"uuid": section, "name": "Comparison", "display": True, "isReordered": False}],
+        "compareRunCharts": [{"uuid": f"{section}-{n}", **chart, **common} for n, chart in enumerate(charts)],
+    }

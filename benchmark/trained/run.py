@@ -1,0 +1,66 @@
+"""A trained method, taken out of its run directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchmark import data
+from benchmark.cells import checkpoint
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
+from benchmark.errors import UserError
+from benchmark.execution.cell import construct, setting_of
+from methods.method import Method, Setting
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A cell's method with the weights chosen on validation, in `eval` mode, on the CPU.
+
+    `transductive` is as measured when the cell was tested, None before.
+    """
+
+    folder: Path
+    config: CellConfig
+    setting: Setting
+    method: Method
+    transductive: bool | None
+
+
+def load_run(folder: Path) -> TrainedRun:
+    """The method of a cell that has been validated at least once. Needs no dataset.
+
+    Raises:
+        UserError: not a cell's folder, nothing trained in it yet, or a file in it is damaged.
+    """
+    store = CellStore(folder)
+    config = _config(store)
+    if not store.best_checkpoint.exists():
+        raise UserError(f"{folder} has no {store.best_checkpoint.name}: nothing has been trained there yet")
+    state = checkpoint.load(store.best_checkpoint)
+    # Written before settings were recorded: only the dataset knows its training classes and the shape of its images.
+    recorded = state.get("setting")
+    try:
+        setting = setting_of(config, data.load(config.dataset)) if recorded is None else Setting(**recorded)
+        method = construct(config, setting)
+        method.load_state_dict(state["method"])
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} was trained with the plugin {error}, which is no longer there") from error
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder} was trained by another version of {config.method!r} ({reason})") from error
+    result = store.result()
+    transductive = result.model.transductive if result is not None and result.model is not None else None
+    return TrainedRun(folder, config, setting, method.eval(), transductive)
+
+
+def _config(store: CellStore) -> CellConfig:
+    try:
+        return store.config()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        inside = sorted(path.parent for path in store.folder.glob("**/cell.json"))
+        example = f"{inside[0]}" if inside else "runs/<experiment>/<cell>"
+        raise UserError(f"{store.folder} is not a cell's run directory; give one such as {example}") from error
+    except ValidationError as error:
+        raise UserError(f"{store.folder / 'cell.json'} is damaged or of another version ({error})") from error

@@ -1,0 +1,51 @@
+"""Starting from what another run has learnt: its shared feature extractor."""
+
+import hashlib
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from benchmark.cells import checkpoint
+from benchmark.cells.config import CellConfig
+from benchmark.cells.folder import CellStore
+from benchmark.cells.result import Restored
+from benchmark.errors import UserError
+from methods.hypertransformer.convolutions import ConvolutionWriter
+from methods.method import Method
+
+
+def restore_shared(method: Method, config: CellConfig, store: CellStore) -> Restored | None:
+    """Give the method the shared extractor of the run `train.shared_from`, if the cell in `store` asks for one.
+
+    Raises:
+        UserError: the method has no such extractor or one of another shape, or there is no finished run of that key in
+            the folder that the cell's experiment is in.
+    """
+    key = config.train.shared_from
+    if key is None:
+        return None
+    if not isinstance(method, ConvolutionWriter):
+        raise UserError(
+            f"train.shared_from: {config.method} has no shared extractor, only methods of the HyperTransformer family"
+            " have one; set it in an override for these, as in 'when: {method: ht-all}'"
+        )
+    runs = store.folder.resolve().parent.parent
+    done = [run for folder in sorted(runs.glob(f"*/*-{key}")) if (run := CellStore(folder)).state() == "done"]
+    if not done:
+        raise UserError(f"train.shared_from: no finished run {key} in {runs}; run its grid first, then this one again")
+    weights = checkpoint.load(done[0].best_checkpoint)["method"]
+    try:
+        method.restore_shared(weights)
+    except ValueError as error:
+        raise UserError(f"train.shared_from: {done[0].folder}: {error}") from error
+    assert method.shared is not None
+    return Restored(run=key, sha256=_fingerprint(method.shared.state_dict()))
+
+
+def _fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors' names and numbers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
