@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from benchmark.cells.folder import write_whole
 from benchmark.errors import UserError
+from benchmark.machine.files import write_whole
 
 FORMAT = 1
 """Version of the file; a newer one is refused."""

@@ -21,12 +21,11 @@ Files are written under a temporary name, flushed and renamed: whatever is there
 import contextlib
 import fcntl
 import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -34,40 +33,13 @@ from pydantic import ValidationError
 from benchmark.cells.config import CellConfig
 from benchmark.cells.result import FORMAT, Result
 from benchmark.errors import UserError
+from benchmark.machine.files import write_text, write_whole
 
 State = Literal["missing", "running", "interrupted", "done", "failed"]
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that a reader, or a crash, sees the old or the new content and nothing between.
-
-    Raises:
-        UserError: the disk is full or read-only; the old content is kept.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another --runs"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """`write_whole` for text."""
-    write_whole(path, lambda file: file.write(text.encode()))
-
-
 @dataclass(frozen=True)
-class CellStore:
+class CellFolder:
     """One cell's folder."""
 
     folder: Path
@@ -234,19 +206,19 @@ class CellStore:
 
 
 @dataclass(frozen=True)
-class ExperimentStore:
+class ExperimentFolder:
     """The folder of one experiment: `runs/<name>`."""
 
     folder: Path
 
-    def cell(self, config: CellConfig) -> CellStore:
+    def cell(self, config: CellConfig) -> CellFolder:
         """The folder of a cell, whether it exists or not."""
         channels = f"-{config.model['channels']}ch" if "channels" in config.model else ""
-        return CellStore(self.folder / f"{config.method}{channels}-seed{config.seed}-{config.key}")
+        return CellFolder(self.folder / f"{config.method}{channels}-seed{config.seed}-{config.key}")
 
-    def cells(self) -> list[CellStore]:
+    def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""
-        return [CellStore(path.parent) for path in sorted(self.folder.glob("*/cell.json"))]
+        return [CellFolder(path.parent) for path in sorted(self.folder.glob("*/cell.json"))]
 
     def write_grid(self, text: str) -> None:
         """Keep the grid as last run."""

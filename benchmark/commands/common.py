@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmark.cells.config import CellConfig
-    from benchmark.cells.folder import ExperimentStore
+    from benchmark.cells.folder import ExperimentFolder
     from benchmark.grid.resolve import Grid
     from benchmark.tracking.mirror import Mirror
 
@@ -44,18 +44,18 @@ def require(library: str, command: str, extra: str) -> None:
         raise UserError(f"htbench {command} needs {library}, which is not installed; pip install 'htbench[{extra}]'")
 
 
-def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Sequence[CellConfig], ExperimentStore]":
+def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Sequence[CellConfig], ExperimentFolder]":
     """A grid, those of its cells that `--only` leaves, and where they are kept."""
-    from benchmark.cells.folder import ExperimentStore
+    from benchmark.cells.folder import ExperimentFolder
     from benchmark.grid.resolve import read_grid, select
 
     grid = read_grid(path)
     cells = select(grid.cells, only) if only else grid.cells
-    return grid, cells, ExperimentStore(runs / grid.name)
+    return grid, cells, ExperimentFolder(runs / grid.name)
 
 
 def open_tracking(
-    uri: str | None, grid: "Grid", experiment: "ExperimentStore", track: bool
+    uri: str | None, grid: "Grid", experiment: "ExperimentFolder", track: bool
 ) -> "AbstractContextManager[Mirror | None]":
     """A mirror of the run in MLflow, or None with `--no-track`."""
     if not track:

@@ -210,10 +210,10 @@ def adopt(
     runs: RunsOption = RUNS,
 ) -> None:
     """Count the finished cells of a report as run, to go on with its grid on another machine."""
-    from benchmark.cells.folder import ExperimentStore
+    from benchmark.cells.folder import ExperimentFolder
     from benchmark.reporting.adopt import adopt as take_over
     from benchmark.reporting.record import Record
 
     record = Record.load(results)
-    adopted = take_over(record, ExperimentStore(runs / record.name))
+    adopted = take_over(record, ExperimentFolder(runs / record.name))
     console.print(f"adopted {len(adopted)} of {len(record.cells)} cells into {runs / record.name}/", highlight=False)

@@ -46,7 +46,7 @@ def tune(
     require("optuna", "tune", "tune")
     from rich.console import Console
 
-    from benchmark.cells.folder import ExperimentStore
+    from benchmark.cells.folder import ExperimentFolder
     from benchmark.execution.plan import preflight
     from benchmark.tuning.display import TuningDisplay, tuning_table
     from benchmark.tuning.trials import Tuning, searches_of
@@ -56,7 +56,7 @@ def tune(
     changes: dict[str, Any] = {} if trials is None else {"trials": trials}
     changes |= {} if minutes is None else {"minutes": minutes, "steps": None}
     settings = read.tune.model_copy(update=changes)
-    experiment = ExperimentStore(experiment.folder.with_name(f"{read.name}-tuning"))
+    experiment = ExperimentFolder(experiment.folder.with_name(f"{read.name}-tuning"))
     device = resolve_device(device)
     searches = searches_of(read, settings)
     preflight([search.base.model_copy(update={"tuning": True}) for search in searches])

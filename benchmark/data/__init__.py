@@ -9,23 +9,15 @@ To add a dataset:
 Nothing else: `load` finds the file by the configuration's name.
 """
 
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.data.configs import DatasetConfig
+from benchmark.data.files.places import data_folder
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
-
-DATA_VARIABLE = "HTBENCH_DATA"
-"""Environment variable naming the folder with the datasets."""
-
-
-def user_cache() -> Path:
-    """The per-user cache folder, `~/.cache/htbench` or as XDG_CACHE_HOME says (it may not exist yet)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "htbench"
 
 
 def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
@@ -38,7 +30,6 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     Raises:
         UserError: data are missing, damaged or too few; the message says what to do.
     """
-    folder = root or Path(os.environ.get(DATA_VARIABLE) or user_cache())
     module = import_module(f"benchmark.data.{config.name}")
-    dataset: Dataset = module.load(config, folder)
+    dataset: Dataset = module.load(config, root or data_folder())
     return dataset

@@ -33,10 +33,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from benchmark.data import user_cache
 from benchmark.data.configs import FolderConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.cache import cached
+from benchmark.data.files.places import user_cache
 from benchmark.data.files.progress import progress
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError

@@ -44,11 +44,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.data import user_cache
 from benchmark.data.configs import OmniglotConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.cache import cached
 from benchmark.data.files.download import fetch
+from benchmark.data.files.places import user_cache
 from benchmark.data.files.progress import progress
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError

@@ -21,11 +21,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from benchmark.data import user_cache
 from benchmark.data.configs import PhotographsConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.formats import Sources
 from benchmark.data.files.mapped import Index, mapped
+from benchmark.data.files.places import user_cache
 from benchmark.data.pixels.augmentation import Augmentation
 from benchmark.errors import UserError
 

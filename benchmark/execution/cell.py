@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import UserError
 from benchmark.machine.process import die_with_parent, prepare_process
+from benchmark.training.build import build, setting_of
 
 if TYPE_CHECKING:
-    from benchmark.data.dataset import ClassImages, Dataset
+    from benchmark.data.dataset import ClassImages
     from benchmark.training.trainer import Progress
     from methods.method import Method, Setting
 
@@ -37,7 +38,7 @@ def main() -> int:
     if arguments.die_with_parent:
         die_with_parent(signal.SIGKILL)
     prepare_process()
-    store = CellStore(arguments.folder)
+    store = CellFolder(arguments.folder)
     try:
         with store.lock():
             result = store.result() or run(store, arguments.device)
@@ -47,7 +48,7 @@ def main() -> int:
     return 0 if result.state == "done" else 1
 
 
-def run(store: CellStore, device: str) -> Result:
+def run(store: CellFolder, device: str) -> Result:
     """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
     import torch
 
@@ -71,47 +72,10 @@ def run(store: CellStore, device: str) -> Result:
     return result
 
 
-def build(config: CellConfig, dataset: "Dataset") -> "Method":
-    """The cell's method with its initial weights, which depend on the seed alone."""
-    return construct(config, setting_of(config, dataset))
-
-
-def setting_of(config: CellConfig, dataset: "Dataset") -> "Setting":
-    """What the cell's method is built for."""
-    from methods.method import Setting
-
-    images, shape = dataset.splits["train"], config.train_episodes
-    return Setting(shape.ways, shape.shots, images.image_shape, images.classes, shape.tasks)
-
-
-def construct(config: CellConfig, setting: "Setting") -> "Method":
-    """`build` where the setting is known and the dataset may not be at hand."""
-    import torch
-
-    from benchmark.episodes.sampling import stream
-    from methods import registry
-    from methods.sequences import ContinualMethod
-
-    for plugin in config.plugins:
-        registry.load_plugin(Path(plugin))
-    registered = registry.get(config.method)
-    if registered.learner.fixed_ways and setting.ways != config.episodes.ways:
-        raise UserError(
-            f"{config.method} is built for one number of ways: train.ways ({setting.ways}) must equal"
-            f" episodes.ways ({config.episodes.ways})"
-        )
-    if config.followed_episodes.tasks > 1 and not issubclass(registered.learner, ContinualMethod):
-        raise UserError(
-            f"{config.method} does not learn task sequences (episodes.tasks or test.tasks above 1);"
-            " use a continual method, such as ht-continual, ht-merged, protonet-continual or finetune"
-        )
-    torch.manual_seed(stream("initial weights", config.seed) & 0xFFFFFFFF)
-    return registered.build(config.model, setting)
-
-
-def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Result:
+def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Result:
     from benchmark import data
-    from benchmark.episodes import sampling
+    from benchmark.episodes.draw import stream
+    from benchmark.episodes.sampling import sample
     from benchmark.machine import provenance
     from benchmark.scoring import scoring
     from benchmark.scoring.frozen import run_frozen_test
@@ -134,7 +98,7 @@ def _train_and_score(store: CellStore, config: CellConfig, device: Any) -> Resul
         members = {step: _load(copy.deepcopy(method), store.member_checkpoint(step)) for _, step in progress.members}
         tested = run_frozen_test(config, method, members, dataset.splits["test"].to(device), dataset.sha256)
     single = config.test_episodes.model_copy(update={"tasks": 1})
-    some = sampling.sample(validation, single, sampling.stream("validation", 0), 0, 4)
+    some = sample(validation, single, stream("validation", 0), 0, 4)
     result = Result(
         key=config.key,
         config=config.model_dump(mode="json"),
@@ -183,7 +147,7 @@ def _load(method: "Method", path: Path) -> "Method":
 
 
 def _train(
-    store: CellStore,
+    store: CellFolder,
     config: CellConfig,
     method: "Method",
     train: "ClassImages",
@@ -211,7 +175,7 @@ def _train(
 class FolderKeeper:
     """Keeps training's traces in the cell's folder."""
 
-    def __init__(self, store: CellStore, setting: "Setting") -> None:
+    def __init__(self, store: CellFolder, setting: "Setting") -> None:
         self.store, self.setting = store, setting
 
     def log(self, record: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from rich.live import Live
 from rich.table import Table
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
-from benchmark.execution.local import Event
+from benchmark.cells.folder import CellFolder
+from benchmark.execution.engine import Event
 from benchmark.execution.plan import PlannedCell
 
 _REFRESH_SECONDS = 2.0
@@ -39,7 +39,7 @@ def plan_table(planned: Sequence[PlannedCell]) -> Table:
 class RunDisplay:
     """Follows a run of cells."""
 
-    def __init__(self, console: Console, cells: Sequence[CellStore]) -> None:
+    def __init__(self, console: Console, cells: Sequence[CellFolder]) -> None:
         self._console, self._cells = console, list(cells)
         self._notes: dict[str, str] = {}
         self._running: set[str] = set()

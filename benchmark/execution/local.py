@@ -14,34 +14,25 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Failure, Result
 from benchmark.errors import UserError
+from benchmark.execution.engine import Event
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0  # between asking a process to stop and stopping it
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something happened: a cell started or ended (`note` says how, if not well), or just half a second passed."""
-
-    kind: Literal["started", "ended", "tick"]
-    cell: CellStore | None = None
-    note: str = ""
-
-
 @dataclass
 class _Worker:
-    cell: CellStore
+    cell: CellFolder
     process: subprocess.Popen[bytes]
     deadline: float
     timed_out: bool = False
 
 
-def execute(cells: Iterable[CellStore], *, workers: int, device: str) -> Generator[Event]:
+def execute(cells: Iterable[CellFolder], *, workers: int, device: str) -> Generator[Event]:
     """Run cells, yielding events; closing the generator stops the processes (their cells can be continued).
 
     A deque of cells is emptied from the left, and may get more at the right while an event is handled.
@@ -71,7 +62,7 @@ def execute(cells: Iterable[CellStore], *, workers: int, device: str) -> Generat
             worker.process.wait()
 
 
-def _start(cell: CellStore, device: str) -> _Worker:
+def _start(cell: CellFolder, device: str) -> _Worker:
     command = [sys.executable, "-m", "benchmark.execution.cell", str(cell.folder.resolve()), "--device", device]
     # Started from anywhere, a cell must find this very code.
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
@@ -115,7 +106,7 @@ def _settle(worker: _Worker) -> str:
     return failure.reason
 
 
-def _last_line(cell: CellStore) -> str:
+def _last_line(cell: CellFolder) -> str:
     if not cell.log_file.exists():  # somebody deleted the folder
         return ""
     lines = cell.log_file.read_text(errors="replace").strip().splitlines()

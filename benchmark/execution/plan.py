@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore, ExperimentStore, State
+from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.errors import UserError
 
 Speeds = dict[str, float]
@@ -16,14 +16,14 @@ class PlannedCell:
     """A cell, where it lives, how far it is, and about how many seconds of training remain (None: unknown)."""
 
     config: CellConfig
-    store: CellStore
+    store: CellFolder
     state: State
     note: str
     remaining_seconds: float | None
 
 
 def make_plan(
-    cells: Iterable[CellConfig], experiment: ExperimentStore, speeds: Speeds | None = None
+    cells: Iterable[CellConfig], experiment: ExperimentFolder, speeds: Speeds | None = None
 ) -> list[PlannedCell]:
     """The state and cost of every cell; `speeds` adds measured ones to those of finished cells."""
     cells = list(cells)
@@ -42,8 +42,8 @@ def measure_speed(config: CellConfig, steps: int = 3) -> Speeds:
     import torch
 
     from benchmark import data
-    from benchmark.execution.cell import build
     from benchmark.machine.clock import clock
+    from benchmark.training.build import build
     from benchmark.training.trainer import Trainer
 
     cpu = torch.device("cpu")
@@ -66,7 +66,7 @@ def preflight(cells: Iterable[CellConfig]) -> None:
     """
     from benchmark import data
     from benchmark.episodes.sampling import check_possible
-    from benchmark.execution.cell import build
+    from benchmark.training.build import build
 
     checked = set()
     for config in cells:
@@ -86,7 +86,7 @@ def preflight(cells: Iterable[CellConfig]) -> None:
             raise UserError(f"{config.method}: {error}") from error
 
 
-def _planned(config: CellConfig, store: CellStore, speeds: Speeds) -> PlannedCell:
+def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCell:
     state = store.state()
     result = store.result() if state in ("done", "failed") else None
     note = result.failure.reason if result and result.failure else ""
@@ -101,7 +101,7 @@ def _planned(config: CellConfig, store: CellStore, speeds: Speeds) -> PlannedCel
     return PlannedCell(config, store, state, note, None if speed is None else speed * (config.train.steps - done_steps))
 
 
-def _speeds_of_finished(cells: Iterable[CellConfig], experiment: ExperimentStore) -> Speeds:
+def _speeds_of_finished(cells: Iterable[CellConfig], experiment: ExperimentFolder) -> Speeds:
     speeds = {}
     for config in cells:
         store = experiment.cell(config)

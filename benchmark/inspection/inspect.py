@@ -9,7 +9,8 @@ from torch import Tensor
 
 from benchmark import data
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.sampling import draw, sample, stream
+from benchmark.episodes.draw import draw, stream
+from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
 from benchmark.trained.run import TrainedRun

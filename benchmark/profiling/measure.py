@@ -96,11 +96,11 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
 
     from benchmark.data.dataset import ClassImages
     from benchmark.episodes.sampling import sample, sample_all
-    from benchmark.execution.cell import construct
     from benchmark.machine.clock import clock
+    from benchmark.machine.memory import peak_memory
     from benchmark.profiling import flops
     from benchmark.scoring.scoring import CHUNK
-    from benchmark.training.batch_size import peak_memory
+    from benchmark.training.build import construct
     from benchmark.training.trainer import Trainer
     from methods.method import Setting
     from methods.networks.conv4 import classify

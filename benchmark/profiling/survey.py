@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.cells.folder import write_text
 from benchmark.machine import provenance
+from benchmark.machine.files import write_text
 from benchmark.profiling.figures import draw
 from benchmark.profiling.measure import Profile, Workload
 from benchmark.profiling.run import measure_apart

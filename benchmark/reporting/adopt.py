@@ -2,11 +2,12 @@
 
 import json
 
-from benchmark.cells.folder import ExperimentStore, write_text
+from benchmark.cells.folder import ExperimentFolder
+from benchmark.machine.files import write_text
 from benchmark.reporting.record import CellRecord, Record
 
 
-def adopt(record: Record, experiment: ExperimentStore) -> list[CellRecord]:
+def adopt(record: Record, experiment: ExperimentFolder) -> list[CellRecord]:
     """Write the record's finished cells that the experiment does not have, and return them.
 
     Their tests and learning curves come along, not their checkpoints: these cells count as done and can be reported,

@@ -18,7 +18,7 @@ from benchmark.reporting.tables.results import budget
 from benchmark.reporting.tables.table import to_html
 
 if TYPE_CHECKING:
-    from benchmark.reporting.report import Summary
+    from benchmark.reporting.summary import Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

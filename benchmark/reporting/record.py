@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore, ExperimentStore, State, write_text, write_whole
+from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.cells.result import Result
 from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
+from benchmark.machine.files import write_text, write_whole
 
 if TYPE_CHECKING:
     from benchmark.grid.resolve import Grid
@@ -163,7 +164,7 @@ def _load_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
         return {key: packed[key] for key in packed.files}
 
 
-def collect(grid: "Grid", experiment: ExperimentStore) -> Record:
+def collect(grid: "Grid", experiment: ExperimentFolder) -> Record:
     """Read every cell of the grid, missing and failed ones too.
 
     Raises:
@@ -181,7 +182,7 @@ def collect_planned(
     axes: dict[str, list[Any]],
     planned: Iterable[tuple[CellConfig, dict[str, Any]]],
     grid_text: str,
-    experiment: ExperimentStore,
+    experiment: ExperimentFolder,
 ) -> Record:
     """`collect` for a grid whose file and plugins are not at hand: `planned` has every cell's place on the axes."""
     cells, accuracy, matrices, ensembles = [], {}, {}, {}
@@ -212,7 +213,7 @@ def collect_planned(
     return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)
 
 
-def _readable(store: CellStore, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
+def _readable(store: CellFolder, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
     try:
         return read().astype(np.float32)
     except (OSError, ValueError) as error:

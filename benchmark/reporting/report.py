@@ -18,36 +18,23 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cells.folder import ExperimentStore, write_text
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.reporting.findings import sentences
+from benchmark.machine.files import write_text
 from benchmark.reporting.record import Record, collect
-from benchmark.reporting.rows import Row, make_rows
-from benchmark.reporting.tables.by_channels import channels_table
+from benchmark.reporting.summary import Summary, summarize
 from benchmark.reporting.tables.pairs import pairs_table
 from benchmark.reporting.tables.results import results_table
-from benchmark.reporting.tables.table import Table, to_csv, to_latex, to_markdown
+from benchmark.reporting.tables.table import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from benchmark.grid.resolve import Grid
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a report found: its record, rows and tables, and what they say."""
-
-    record: Record
-    rows: list[Row]
-    table: Table
-    by_channels: Table | None
-    sentences: list[str]
-
-
-def write_report(grid: "Grid", experiment: ExperimentStore, out: Path) -> Summary:
+def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path) -> Summary:
     """Read the run directory and write the report of whatever is finished to the folder `out`.
 
     Raises:
@@ -56,7 +43,7 @@ def write_report(grid: "Grid", experiment: ExperimentStore, out: Path) -> Summar
     return save_report(collect(grid, experiment), experiment, out)
 
 
-def save_report(record: Record, experiment: ExperimentStore, out: Path) -> Summary:
+def save_report(record: Record, experiment: ExperimentFolder, out: Path) -> Summary:
     """`write_report` of a record already read; `experiment` has the pictures of `htbench inspect`."""
     record.save(out)
     for cell in record.cells:
@@ -88,12 +75,6 @@ def rebuild_all(root: Path) -> Iterator[Path]:
     for folder in folders:
         rebuild_report(folder)
         yield folder
-
-
-def summarize(record: Record) -> Summary:
-    """What the record says."""
-    rows = make_rows(record)
-    return Summary(record, rows, results_table(record, rows), channels_table(record, rows), sentences(record, rows))
 
 
 def provenance(record: Record, folder: Path) -> dict[str, Any]:

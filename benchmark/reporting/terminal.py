@@ -11,7 +11,7 @@ from benchmark.reporting.tables.table import Estimate
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.reporting.report import Summary
+    from benchmark.reporting.summary import Summary
 
 _TOO_MUCH = {"episode_only", "episodes", "parameters", "steps", "difference", "note"}
 _TOO_MUCH_WHEN_NARROW = {"minutes", "ms_per_task", "transductive", "published", "verdict"}

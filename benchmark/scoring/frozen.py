@@ -8,7 +8,8 @@ import numpy as np
 from benchmark.cells.config import CellConfig
 from benchmark.cells.result import Continual, EnsembleScore, TestScore
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes import sampling
+from benchmark.episodes.draw import stream
+from benchmark.episodes.sampling import fingerprint, sample
 from benchmark.scoring import forgetting, scoring
 from benchmark.scoring.ensemble import Ensemble
 from methods.method import Method
@@ -32,11 +33,11 @@ def run_frozen_test(
 ) -> Tested:
     """Score the method, and the ensemble of `members` (by training step) if there are any."""
     shape, count = config.test_episodes, config.test.episodes
-    stream = sampling.stream("test", config.test.seed)
-    sha256 = sampling.fingerprint(dataset_sha256, test, shape, stream, count)
+    frozen = stream("test", config.test.seed)
+    sha256 = fingerprint(dataset_sha256, test, shape, frozen, count)
 
     def scored(learner: Method) -> tuple[TestScore, np.ndarray]:
-        found = scoring.score(learner, test, shape, stream, count)
+        found = scoring.score(learner, test, shape, frozen, count)
         accuracy, seconds = float(found.accuracy.mean(dtype="float64")), found.seconds_per_task
         return TestScore(accuracy=accuracy, episodes=count, sha256=sha256, seconds_per_task=seconds), found.accuracy
 
@@ -57,15 +58,15 @@ def _follow(
     if shape.tasks == 1:
         return None, None
     assert isinstance(method, ContinualMethod)
-    stream = sampling.stream("test", config.test.seed)
-    matrices = scoring.accuracy_matrices(method, test, shape, stream, count)
+    frozen = stream("test", config.test.seed)
+    matrices = scoring.accuracy_matrices(method, test, shape, frozen, count)
     mean = matrices.mean(axis=0, dtype="float64")
-    one = TaskSequence.of(sampling.sample(test, shape, stream, 0, 1))
+    one = TaskSequence.of(sample(test, shape, frozen, 0, 1))
     record = Continual(
         average_accuracy=tuple(forgetting.average_accuracy(mean).tolist()),
         forgetting=tuple(forgetting.forgetting(mean).tolist()),
         backward_transfer=tuple(forgetting.backward_transfer(mean).tolist()),
         carried=tuple(method.carried(one.first(step)) for step in range(1, shape.tasks + 1)),
-        sha256=sampling.fingerprint(dataset_sha256, test, shape, stream, count),
+        sha256=fingerprint(dataset_sha256, test, shape, frozen, count),
     )
     return record, matrices

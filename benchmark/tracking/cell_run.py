@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore, State
+from benchmark.cells.folder import CellFolder, State
 from benchmark.cells.result import Result
 from benchmark.grid.axes import axis_value, show
 from benchmark.statistics import Interval, episode_interval
@@ -78,7 +78,7 @@ class RunFacts:
     attempt: str = ""
 
 
-def cell_facts(cell: CellStore, state: State, axes: Iterable[str]) -> RunFacts:
+def cell_facts(cell: CellFolder, state: State, axes: Iterable[str]) -> RunFacts:
     """What there is to say about a cell in this state."""
     config, records = cell.config(), cell.metrics()
     result = cell.result() if state in ("done", "failed") else None
@@ -110,7 +110,7 @@ def cell_facts(cell: CellStore, state: State, axes: Iterable[str]) -> RunFacts:
     )
 
 
-def cell_artifacts(cell: CellStore) -> dict[str, bytes]:
+def cell_artifacts(cell: CellFolder) -> dict[str, bytes]:
     """The files to keep with a cell's run, named as in its folder: all a report needs, and the end of the log.
 
     Metrics are kept as such, weights as a model.
@@ -139,7 +139,7 @@ def params(config: CellConfig, axes: Iterable[str]) -> dict[str, str]:
     return {axis: show(value) for axis in axes if (value := axis_value(config, axis)) is not None}
 
 
-def time_span(cell: CellStore) -> tuple[int, int]:
+def time_span(cell: CellFolder) -> tuple[int, int]:
     """When the cell was started and last written, in milliseconds since the epoch.
 
     From the records where they say so, since a copied run directory may have lost the times of its files.

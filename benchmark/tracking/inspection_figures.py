@@ -4,7 +4,7 @@ import importlib.util
 import logging
 from pathlib import Path
 
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.errors import UserError
 
 _EPISODE = 0
@@ -12,7 +12,7 @@ _EPISODE = 0
 _log = logging.getLogger(__name__)
 
 
-def inspection_figures(cell: CellStore, draw: bool) -> Path | None:
+def inspection_figures(cell: CellFolder, draw: bool) -> Path | None:
     """The folder with the figures in a finished cell's folder; None if there are none and none are or can be drawn.
 
     Drawing takes seconds, and needs the dataset, matplotlib and a HyperTransformer of single tasks.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Result
 from benchmark.statistics import primary_interval
 from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setting_tags, time_span
@@ -15,12 +15,12 @@ from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setti
 
 @dataclass(frozen=True)
 class _Member:
-    cell: CellStore
+    cell: CellFolder
     config: CellConfig
     result: Result
 
 
-def aggregate_facts(cells: Iterable[CellStore], axes: Iterable[str]) -> list[RunFacts]:
+def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[RunFacts]:
     """One run per setting that has a finished seed; only seeds tested on the same episodes are put together."""
     settings: dict[str, list[_Member]] = {}
     for cell in cells:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.execution.local import Event
+from benchmark.execution.engine import Event
 from benchmark.grid.resolve import Grid
 from benchmark.tracking.connection import MlflowMissingError, brief, tracking_uri
 from benchmark.tracking.writer import Writer
@@ -27,7 +27,7 @@ class Mirror:
     """
 
     def __init__(
-        self, uri: str | None, grid: Grid, experiment: ExperimentStore, warn: Callable[[str], None] = _log.warning
+        self, uri: str | None, grid: Grid, experiment: ExperimentFolder, warn: Callable[[str], None] = _log.warning
     ) -> None:
         self._uri, self._grid, self._experiment, self._warn = tracking_uri(uri), grid, experiment, warn
         self._writer: Writer | None = None
@@ -82,7 +82,7 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def open_mirror(uri: str | None, grid: Grid, experiment: ExperimentStore) -> Iterator[Mirror]:
+def open_mirror(uri: str | None, grid: Grid, experiment: ExperimentFolder) -> Iterator[Mirror]:
     """A mirror for one launch, brought up to date at the end however the launch ends; not enriched if interrupted."""
     mirror = Mirror(uri, grid, experiment)
     try:
@@ -92,7 +92,7 @@ def open_mirror(uri: str | None, grid: Grid, experiment: ExperimentStore) -> Ite
     mirror.enrich()
 
 
-def sync(experiment: ExperimentStore, grid: Grid, uri: str | None, report: Path | None = None) -> None:
+def sync(experiment: ExperimentFolder, grid: Grid, uri: str | None, report: Path | None = None) -> None:
     """Bring MLflow up to date from the run directory alone; a second call changes nothing.
 
     Raises:

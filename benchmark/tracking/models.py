@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +29,7 @@ Where htbench is installed:
 """
 
 
-def log_model(client: "MlflowClient", run: "Run", cell: CellStore) -> None:
+def log_model(client: "MlflowClient", run: "Run", cell: CellFolder) -> None:
     """Give a finished cell's run its model, unless it has one; as with runs, the smallest identifier stays."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -64,7 +64,7 @@ def models_of(client: "MlflowClient", run: "Run") -> "list[LoggedModel]":
     return sorted(found, key=lambda model: str(model.model_id))
 
 
-def write_model(cell: CellStore, folder: Path) -> tuple[int, int, int]:
+def write_model(cell: CellFolder, folder: Path) -> tuple[int, int, int]:
     """Write the model to a new folder: weights, configuration, plugins, signature. Returns an image's (C, H, W)."""
     import numpy as np
     from mlflow import pyfunc

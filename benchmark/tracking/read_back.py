@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.reporting.record import Record, collect_planned
-from benchmark.reporting.report import Summary, save_report
+from benchmark.reporting.report import save_report
+from benchmark.reporting.summary import Summary
 from benchmark.tracking.connection import brief, load_client, tracking_uri
 from benchmark.tracking.one_run_per_key import Runs
 from benchmark.tracking.writer import GRID_FILE, LAST_STEPS
@@ -29,7 +30,7 @@ def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
     """
     uri = tracking_uri(uri)
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as held:
-        experiment = ExperimentStore(Path(temporary) / "runs")
+        experiment = ExperimentFolder(Path(temporary) / "runs")
         try:
             record = _read(load_client()(uri), uri, name, experiment, held)
         except UserError:
@@ -40,7 +41,7 @@ def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
 
 
 def _read(
-    client: "MlflowClient", uri: str, name: str, experiment: ExperimentStore, held: contextlib.ExitStack
+    client: "MlflowClient", uri: str, name: str, experiment: ExperimentFolder, held: contextlib.ExitStack
 ) -> Record:
     """Fill the run directory `experiment` and read it; cells that are being trained stay locked while `held`."""
     found = client.get_experiment_by_name(name)
@@ -66,7 +67,7 @@ def _read(
 
 
 @contextlib.contextmanager
-def _restored(client: "MlflowClient", run: "Run", cell: CellStore) -> "Iterator[None]":
+def _restored(client: "MlflowClient", run: "Run", cell: CellFolder) -> "Iterator[None]":
     """A cell's folder as far as a report reads it; locked if the cell is being trained somewhere."""
     cell.folder.mkdir(parents=True)
     client.download_artifacts(run.info.run_id, "", str(cell.folder))

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cells.folder import CellStore, ExperimentStore, State
+from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.execution.plan import make_plan
 from benchmark.grid.axes import axis_value
 from benchmark.grid.resolve import Grid
@@ -54,7 +54,7 @@ _Mark = tuple[State, int, int]
 class Writer:
     """Writes one grid to MLflow. Whatever MLflow raises passes through."""
 
-    def __init__(self, uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+    def __init__(self, uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
         self.grid = grid
         self._uri, self._experiment = uri, experiment
         self._client, self._id = open_experiment(uri, grid.name)
@@ -133,7 +133,7 @@ class Writer:
                     partial(self._log_extras, cell=cell, figures=figures),
                 )
 
-    def cells(self) -> list[CellStore]:
+    def cells(self) -> list[CellFolder]:
         """The grid's cells that have a folder."""
         folders = {cell.folder for cell in self._experiment.cells()}
         return [cell for config in self.grid.cells if (cell := self._experiment.cell(config)).folder in folders]
@@ -141,7 +141,7 @@ class Writer:
     def _find_cell(self, key: str) -> "Run":
         return self._runs.find("cell")[key]
 
-    def _log_extras(self, run: "Run", cell: CellStore, figures: Path | None) -> None:
+    def _log_extras(self, run: "Run", cell: CellFolder, figures: Path | None) -> None:
         log_model(self._client, run, cell)
         if figures is not None and not self._client.list_artifacts(run.info.run_id, figures.name):
             self._client.log_artifacts(run.info.run_id, str(figures), figures.name)
@@ -198,7 +198,7 @@ class Writer:
         return list(self._runs.find("launch").values())
 
     def _bring_into_line(
-        self, kind: Kind, known: "dict[str, Run]", facts: RunFacts, cell: CellStore | None = None
+        self, kind: Kind, known: "dict[str, Run]", facts: RunFacts, cell: CellFolder | None = None
     ) -> None:
         key = facts.tags[f"{kind}.key"]
         run = known.get(key)
@@ -212,7 +212,7 @@ class Writer:
             lambda run: self._fill(run, facts, cell),
         )
 
-    def _fill(self, run: "Run", facts: RunFacts, cell: CellStore | None) -> None:
+    def _fill(self, run: "Run", facts: RunFacts, cell: CellFolder | None) -> None:
         """Log what the run lacks of the facts; the status comes last, so that a write cut short is made good later."""
         if cell is not None and run.data.tags.get(_NOTE) != facts.tags[_NOTE]:
             self._log_files(run, cell_artifacts(cell))
@@ -276,7 +276,7 @@ class Writer:
             self._client.log_batch(run.info.run_id, params=new_params, tags=new_tags)
 
 
-def _mark(cell: CellStore) -> _Mark:
+def _mark(cell: CellFolder) -> _Mark:
     """What tells whether a cell has changed, cheaply: its state, and time and size of its metrics."""
     state, file = cell.state(), cell.metrics_file
     if not file.exists():

@@ -26,8 +26,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from benchmark.cells.folder import write_whole
 from benchmark.errors import UserError
+from benchmark.machine.files import write_whole
 from benchmark.trained.pictures import INK_DATASETS, Support
 from benchmark.trained.run import TrainedRun
 from methods.episode import Episode

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from benchmark import data
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.errors import UserError
-from benchmark.execution.cell import construct, setting_of
+from benchmark.training.build import construct, setting_of
 from methods.method import Method, Setting
 
 
@@ -34,7 +34,7 @@ def load_run(folder: Path) -> TrainedRun:
     Raises:
         UserError: not a cell's folder, nothing trained in it yet, or a file in it is damaged.
     """
-    store = CellStore(folder)
+    store = CellFolder(folder)
     config = _config(store)
     if not store.best_checkpoint.exists():
         raise UserError(f"{folder} has no {store.best_checkpoint.name}: nothing has been trained there yet")
@@ -55,7 +55,7 @@ def load_run(folder: Path) -> TrainedRun:
     return TrainedRun(folder, config, setting, method.eval(), transductive)
 
 
-def _config(store: CellStore) -> CellConfig:
+def _config(store: CellFolder) -> CellConfig:
     try:
         return store.config()
     except (FileNotFoundError, NotADirectoryError) as error:

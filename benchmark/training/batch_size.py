@@ -1,30 +1,14 @@
 """How many episodes a training step can take within a memory budget."""
 
-import re
-import resource
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
 from benchmark.errors import UserError
+from benchmark.machine.memory import peak_memory
 
 LARGEST = {"cpu": 16, "cuda": 256}
 """Episodes per step beyond which nothing gets faster; on a CPU they no longer fit into its cache."""
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most bytes in use so far: of the whole process on a CPU (with Python, PyTorch and the images), else of
-    tensors on the GPU.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "linux":  # whose getrusage counts what the parent process had when it started this one
-        (used,) = re.findall(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-        return int(used) * 2**10
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 2**10
 
 
 def largest_batch(

@@ -14,12 +14,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from benchmark.cells.config import CellConfig, TrainConfig
+from benchmark.cells.config import CellConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.sampling import sample, stream
+from benchmark.episodes.draw import stream
+from benchmark.episodes.sampling import sample
 from benchmark.machine.clock import clock
 from benchmark.scoring.scoring import accuracies
 from benchmark.training import batch_size
+from benchmark.training.optimizer import build_optimizer, learning_rate
 from methods.method import Method
 
 CHECK_EVERY = 25
@@ -258,28 +260,3 @@ class Trainer:
         torch.set_rng_state(state["random"].cpu())
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"].cpu(), self.device)
-
-
-def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
-    """The rate at a step: constant, half a cosine to zero, or decay_rate ** (step / decay_steps).
-
-    The last is the schedule of the HyperTransformer's scripts. Any of them times a rise from 1 / warmup_steps to 1.
-    """
-    rate = settings.learning_rate
-    if step < settings.warmup_steps:
-        rate *= (step + 1) / settings.warmup_steps
-    if settings.schedule == "cosine":
-        return rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-    if settings.schedule == "exponential":
-        return rate * math.pow(settings.decay_rate, step / settings.decay_steps)
-    return rate
-
-
-def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser named in the configuration; fused, which is several times faster over many small tensors."""
-    parameters = method.learned_parameters()
-    lr, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
-    adam = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return adam(parameters, lr=lr, weight_decay=decay, fused=True)

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Restored
 from benchmark.errors import UserError
 from methods.hypertransformer.convolutions import ConvolutionWriter
 from methods.method import Method
 
 
-def restore_shared(method: Method, config: CellConfig, store: CellStore) -> Restored | None:
+def restore_shared(method: Method, config: CellConfig, store: CellFolder) -> Restored | None:
     """Give the method the shared extractor of the run `train.shared_from`, if the cell in `store` asks for one.
 
     Raises:
@@ -30,7 +30,7 @@ def restore_shared(method: Method, config: CellConfig, store: CellStore) -> Rest
             " have one; set it in an override for these, as in 'when: {method: ht-all}'"
         )
     runs = store.folder.resolve().parent.parent
-    done = [run for folder in sorted(runs.glob(f"*/*-{key}")) if (run := CellStore(folder)).state() == "done"]
+    done = [run for folder in sorted(runs.glob(f"*/*-{key}")) if (run := CellFolder(folder)).state() == "done"]
     if not done:
         raise UserError(f"train.shared_from: no finished run {key} in {runs}; run its grid first, then this one again")
     weights = checkpoint.load(done[0].best_checkpoint)["method"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cells.config import TuneConfig
-from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.execution.local import execute
 from benchmark.grid.resolve import Grid
@@ -31,10 +31,10 @@ class Tuning:
     """
 
     def __init__(
-        self, grid: Grid, searches: list[Search], experiment: ExperimentStore, ended: Callable[[Search, Trial], None]
+        self, grid: Grid, searches: list[Search], experiment: ExperimentFolder, ended: Callable[[Search, Trial], None]
     ) -> None:
         self._grid, self._searches, self._experiment, self._ended = grid, searches, experiment, ended
-        self._waiting: deque[CellStore] = deque()
+        self._waiting: deque[CellFolder] = deque()
         self._out: dict[Path, list[tuple[Search, Trial]]] = {}
 
     def run(self, *, workers: int, device: str, mirror: "Mirror | None" = None) -> None:
@@ -57,7 +57,7 @@ class Tuning:
         axes = dict.fromkeys(["method", *(axis for search in self._searches for axis in search.space)], ())
         return replace(self._grid, name=self._experiment.folder.name, cells=tuple(cells.values()), axes=axes)
 
-    def _settle(self, cell: CellStore) -> None:
+    def _settle(self, cell: CellFolder) -> None:
         """Tell a cell's outcome, unless it was killed, and propose what comes next."""
         if (result := cell.result()) is None:
             return

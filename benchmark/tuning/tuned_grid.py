@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cells.config import TuneConfig
-from benchmark.cells.folder import write_text
 from benchmark.grid.axes import axis_path
 from benchmark.grid.resolve import Grid
 from benchmark.grid.source import dump, load
+from benchmark.machine.files import write_text
 from benchmark.tuning.search import Search
 from benchmark.tuning.space import Point, point_text, space_text
 

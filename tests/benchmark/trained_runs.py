@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.data.glyphs import draw
 from benchmark.execution.cell import run
 from benchmark.trained.run import TrainedRun
@@ -34,7 +34,7 @@ def configure(method: str, **changes: Any) -> CellConfig:
 
 def train(folder: Path, method: str, **changes: Any) -> Path:
     """Run such a cell in `folder`."""
-    store = CellStore(folder)
+    store = CellFolder(folder)
     config = configure(method, **changes)
     store.create(config)
     assert run(store, "cpu").state == "done"

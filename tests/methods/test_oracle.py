@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.data import load
 from benchmark.data.configs import GlyphsConfig
 from benchmark.episodes.sampling import sample, sample_all
@@ -140,7 +140,7 @@ def test_from_a_grid_to_a_record_on_the_test_episodes_of_few_shot_learners(tmp_p
     )
     results = []
     for config in read_grid(path).cells:
-        store = ExperimentStore(tmp_path / "runs").cell(config)
+        store = ExperimentFolder(tmp_path / "runs").cell(config)
         store.create(config)
         results.append(run(store, "cpu"))
     oracle, protonet = results

@@ -10,9 +10,9 @@ from typing import IO
 import numpy as np
 import torch
 
-from benchmark.cells.folder import write_whole
 from benchmark.data.dataset import ClassImages
 from benchmark.errors import UserError
+from benchmark.machine.files import write_whole
 
 FORMAT = 1
 """Raise it when the content of a cache file changes its meaning."""

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.cells.folder import write_text, write_whole
 from benchmark.data.dataset import ClassImages
 from benchmark.data.files.cache import writable
 from benchmark.data.files.formats import Source
 from benchmark.data.files.progress import progress
 from benchmark.errors import UserError
+from benchmark.machine.files import write_text, write_whole
 
 FORMAT = 1
 """Raise it when the same sources give other pixels."""

@@ -3,8 +3,9 @@ from typing import get_args
 
 import pytest
 
-from benchmark.data import load, user_cache
+from benchmark.data import load
 from benchmark.data.configs import DatasetConfig, OmniglotConfig
+from benchmark.data.files.places import user_cache
 from benchmark.errors import UserError
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from benchmark import data
 from benchmark.data.configs import MiniImageNetConfig
-from benchmark.episodes.sampling import draw, gather, stream
+from benchmark.episodes.draw import draw, stream
+from benchmark.episodes.images import gather
 from benchmark.trained.pictures import read_queries
 from benchmark.trained.run import load_run
 from tests.benchmark.data.photograph_archives import all_photos, photos, write_class_dict

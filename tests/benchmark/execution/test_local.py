@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.folder import CellFolder, ExperimentFolder
 from tests.benchmark.helpers import htbench, write_grid
 
 
-def cells(runs: Path) -> dict[str, CellStore]:
+def cells(runs: Path) -> dict[str, CellFolder]:
     """The cells of the small grid by method name."""
-    return {cell.config().method: cell for cell in ExperimentStore(runs / "small").cells()}
+    return {cell.config().method: cell for cell in ExperimentFolder(runs / "small").cells()}
 
 
 def test_what_goes_wrong_becomes_a_row_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_damaged_and_newer_checkpoints_are_refused_and_kept(tmp_path: Path) -> N
 
     grid = write_grid(tmp_path, grid={"method": ["linear-mean"], "seed": [0, 1]})
     assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
-    damaged, newer = ExperimentStore(tmp_path / "runs" / "small").cells()
+    damaged, newer = ExperimentFolder(tmp_path / "runs" / "small").cells()
     for cell in (damaged, newer):
         cell.forget_result()
     damaged.last_checkpoint.write_bytes(damaged.last_checkpoint.read_bytes()[:1000])

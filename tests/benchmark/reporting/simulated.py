@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, TestScore, Training
 from benchmark.grid.resolve import Grid, axis_value
 
@@ -49,16 +49,16 @@ def make_grid(
     return Grid("simulated", cells, axes, Path("simulated.yaml"), "name: simulated\nmethod: protonet\n")
 
 
-def simulate(grid: Grid, runs: Path, skill: Skill, *, seed_sd: float = 0.005) -> ExperimentStore:
+def simulate(grid: Grid, runs: Path, skill: Skill, *, seed_sd: float = 0.005) -> ExperimentFolder:
     """Finish every cell: accuracy `skill(cell)` on average, episodes that are equally hard for all methods."""
-    experiment = ExperimentStore(runs / grid.name)
+    experiment = ExperimentFolder(runs / grid.name)
     for config in grid.cells:
         finish(experiment, config, skill(config), seed_sd=seed_sd)
     return experiment
 
 
 def finish(
-    experiment: ExperimentStore,
+    experiment: ExperimentFolder,
     config: CellConfig,
     mean: float,
     *,
@@ -120,7 +120,7 @@ def finish(
 
 
 def fail(
-    experiment: ExperimentStore, config: CellConfig, reason: str = "RuntimeError: the third step is too much"
+    experiment: ExperimentFolder, config: CellConfig, reason: str = "RuntimeError: the third step is too much"
 ) -> None:
     """Leave what a crashed cell leaves."""
     store = experiment.cell(config)

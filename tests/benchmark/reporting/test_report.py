@@ -15,15 +15,15 @@ import yaml
 from rich.console import Console
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.grid.resolve import Grid
 from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_report, write_report
 from benchmark.reporting.findings import findings
 from benchmark.reporting.page import resolved
 from benchmark.reporting.record import Record, collect
-from benchmark.reporting.report import summarize
 from benchmark.reporting.rows import task_text
+from benchmark.reporting.summary import summarize
 from benchmark.reporting.tables.results import budget
 from benchmark.statistics import two_way_interval
 from tests.benchmark.helpers import invoke
@@ -75,7 +75,7 @@ def test_the_record_survives_saving(written: tuple[Path, Path, Summary], tmp_pat
 
 def test_intervals_are_those_of_the_accuracies_on_disk(written: tuple[Path, Path, Summary]) -> None:
     out, runs, _ = written
-    experiment = ExperimentStore(runs / "simulated")
+    experiment = ExperimentFolder(runs / "simulated")
     with (out / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
@@ -188,7 +188,7 @@ def test_every_folder_is_rebuilt_by_one_command(written: tuple[Path, Path, Summa
     begun.mkdir(parents=True)
     for file in ("grid.yaml", "cells.json", "accuracies.npz"):
         shutil.copy(written[0] / file, begun / file)
-    write_report(make_grid(seeds=(0,)), ExperimentStore(tmp_path / "none"), not_begun)
+    write_report(make_grid(seeds=(0,)), ExperimentFolder(tmp_path / "none"), not_begun)
     before = (not_begun / "report.html").read_bytes()
     (not_begun / "report.html").unlink()
     done = invoke("report", "--all", tmp_path / "results")
@@ -260,7 +260,7 @@ def test_methods_tested_on_different_episodes_are_not_compared(tmp_path: Path) -
 
 def test_a_grid_that_has_not_started_is_reported_as_such(tmp_path: Path) -> None:
     grid = make_grid(seeds=(0, 1), channels=(8,))
-    summary = write_report(grid, ExperimentStore(tmp_path / "none"), tmp_path / "out")
+    summary = write_report(grid, ExperimentFolder(tmp_path / "none"), tmp_path / "out")
     assert [row["note"] for row in summary.table.rows] == ["seeds 0, 1 missing"] * 2
     assert not list((tmp_path / "out").glob("*.png"))
     assert "no results yet" in (tmp_path / "out" / "report.html").read_text()
@@ -293,7 +293,7 @@ def test_a_task_is_named_with_its_unlabelled_images_and_distractors(tmp_path: Pa
     episodes = {"ways": 5, "unlabelled": 4, "distractors": 3}
     config = CellConfig.model_validate(grid.cells[0].model_dump(exclude={"episodes"}) | {"episodes": episodes})
     for axes in ({}, {"episodes.distractors": (3,)}):
-        (cell,) = collect(Grid("semi", (config,), axes, Path("x"), "name: semi\n"), ExperimentStore(tmp_path)).cells
+        (cell,) = collect(Grid("semi", (config,), axes, Path("x"), "name: semi\n"), ExperimentFolder(tmp_path)).cells
         assert task_text(cell) == "Omniglot 5-way 1-shot +4 unlabelled, 3 distractor classes"
 
 
@@ -315,4 +315,4 @@ def test_the_budget_names_every_size_of_a_step(
 ) -> None:
     settings = make_grid(("protonet",), channels=(8,), seeds=(0,)).cells[0].model_dump(exclude={"train"})
     cells = tuple(CellConfig.model_validate(settings | {"train": train}) for train in trainings)
-    assert budget(collect(Grid("sizes", cells, {}, Path("x"), "name: sizes\n"), ExperimentStore(tmp_path))) == expected
+    assert budget(collect(Grid("sizes", cells, {}, Path("x"), "name: sizes\n"), ExperimentFolder(tmp_path))) == expected

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.grid.resolve import Grid, read_grid
 from tests.benchmark.helpers import write_grid
 
@@ -33,8 +33,8 @@ def grid(tmp_path: Path) -> Grid:
 
 
 @pytest.fixture
-def experiment(tmp_path: Path, grid: Grid) -> ExperimentStore:
-    store = ExperimentStore(tmp_path / "runs" / grid.name)
+def experiment(tmp_path: Path, grid: Grid) -> ExperimentFolder:
+    store = ExperimentFolder(tmp_path / "runs" / grid.name)
     for config in grid.cells:
         store.cell(config).create(config)
     return store

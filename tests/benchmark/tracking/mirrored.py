@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.cells.result import Data, Model, Provenance, Result, TestScore, Training
 from benchmark.grid.resolve import Grid
 
@@ -17,11 +17,11 @@ from mlflow.entities import Run
 START = 1_790_000_000.0
 
 
-def cells_of(grid: Grid, experiment: ExperimentStore) -> list[CellStore]:
+def cells_of(grid: Grid, experiment: ExperimentFolder) -> list[CellFolder]:
     return [experiment.cell(config) for config in grid.cells]
 
 
-def train(cell: CellStore, steps: range, start: float = START) -> None:
+def train(cell: CellFolder, steps: range, start: float = START) -> None:
     """Records as training writes them, and a checkpoint."""
     with cell.metrics_file.open("a") as file:
         for step in steps:
@@ -30,12 +30,12 @@ def train(cell: CellStore, steps: range, start: float = START) -> None:
     cell.last_checkpoint.write_bytes(b"state")
 
 
-def result_of(cell: CellStore, **parts: Any) -> Result:
+def result_of(cell: CellFolder, **parts: Any) -> Result:
     config = cell.config()
     return Result(key=config.key, config=config.model_dump(mode="json"), **parts)
 
 
-def score(cell: CellStore, steps: int) -> np.ndarray:
+def score(cell: CellFolder, steps: int) -> np.ndarray:
     """A finished cell's record; returns the accuracies (30,) of its test episodes."""
     accuracy = np.random.default_rng(cell.config().seed).integers(0, 13, 30).astype(np.float32) / 12
     result = result_of(
@@ -73,7 +73,7 @@ def runs(uri: str, kind: str = "cell", name: str = "small") -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
 
 
-def run_of(uri: str, cell: CellStore) -> Run:
+def run_of(uri: str, cell: CellFolder) -> Run:
     [run] = [run for run in runs(uri) if run.data.tags["cell.key"] == cell.config().key]
     return run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.grid.resolve import Grid
 from benchmark.tracking import sync
 from tests.benchmark.tracking.mirrored import cells_of, run_of, score, train
@@ -29,7 +29,7 @@ def chromium() -> str:
     return found
 
 
-def test_compare_in_the_interface(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_compare_in_the_interface(uri: str, grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install -r requirements-test.txt")
     browser_path = chromium()
     cells = cells_of(grid, experiment)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Failure
 from benchmark.grid.resolve import Grid
 from benchmark.statistics import two_way_interval
@@ -31,7 +31,7 @@ from mlflow import MlflowClient
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
 
 
-def test_cell_is_shown_with_its_numbers(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+def test_cell_is_shown_with_its_numbers(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
     cell = cells_of(grid, experiment)[3]
     train(cell, range(1, 6))
     accuracy = score(cell, steps=5)
@@ -56,7 +56,7 @@ def test_cell_is_shown_with_its_numbers(uri: str, grid: Grid, experiment: Experi
     assert not (Path.cwd() / "mlruns").exists()
 
 
-def test_states(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+def test_states(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
     queued, interrupted, failed, running = cells_of(grid, experiment)
     for cell in (interrupted, failed, running):
         train(cell, range(1, 4))
@@ -86,7 +86,7 @@ def test_states(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
     assert runs(uri, "launch")[0].info.status == "KILLED"  # some cells are not done, and nothing runs
 
 
-def test_resumed_cell_stays_one_run_without_duplicates(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+def test_resumed_cell_stays_one_run_without_duplicates(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
     cell = cells_of(grid, experiment)[0]
     first = Mirror(uri, grid, experiment, warn=failing)
     train(cell, range(1, 8))
@@ -111,7 +111,9 @@ def test_resumed_cell_stays_one_run_without_duplicates(uri: str, grid: Grid, exp
     assert oldest.info.status == "KILLED"
 
 
-def test_cell_started_again_from_nothing_loses_its_old_curve(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+def test_cell_started_again_from_nothing_loses_its_old_curve(
+    uri: str, grid: Grid, experiment: ExperimentFolder
+) -> None:
     cell = cells_of(grid, experiment)[0]
     train(cell, range(1, 8))
     sync(experiment, grid, uri)
@@ -124,7 +126,7 @@ def test_cell_started_again_from_nothing_loses_its_old_curve(uri: str, grid: Gri
 
 
 def test_rebuilt_from_disk_equals_live(
-    uri: str, grid: Grid, experiment: ExperimentStore, empty_store: Path, tmp_path: Path
+    uri: str, grid: Grid, experiment: ExperimentFolder, empty_store: Path, tmp_path: Path
 ) -> None:
     done, other, failed, interrupted = cells_of(grid, experiment)
     with open_mirror(uri, grid, experiment) as mirror:
@@ -152,7 +154,7 @@ def test_rebuilt_from_disk_equals_live(
     assert [run.to_dictionary() for run in runs(rebuilt, "launch")] == launches
 
 
-def test_means_over_seeds(uri: str, grid: Grid, experiment: ExperimentStore) -> None:
+def test_means_over_seeds(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
     cells = cells_of(grid, experiment)
     for cell in cells[:3]:
         train(cell, range(1, 6))
@@ -172,7 +174,7 @@ def test_means_over_seeds(uri: str, grid: Grid, experiment: ExperimentStore) -> 
     }
 
 
-def test_launch_keeps_grid_plan_and_report(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_launch_keeps_grid_plan_and_report(uri: str, grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     report = tmp_path / "report"
     (report / "figures").mkdir(parents=True)
     (report / "table.md").write_text("| method |")

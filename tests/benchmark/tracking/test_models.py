@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from benchmark.cells.folder import CellStore, ExperimentStore
+from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.execution.cell import run
 from benchmark.grid.resolve import Grid, read_grid
 from benchmark.tracking import sync
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> tuple[Grid, ExperimentStore]:
+def trained(tmp_path: Path) -> tuple[Grid, ExperimentFolder]:
     """A learner of the user's own, and a HyperTransformer, both trained for a moment."""
     train = {"batch": 2, "steps": 2, "validate_every": 2, "validation_episodes": 4}
     axes = {"method": ["linear-mean", "ht-logits"]}
     grid = read_grid(write_grid(tmp_path, grid=axes, train=train, test={"episodes": 64}))
-    experiment = ExperimentStore(tmp_path / "runs")
+    experiment = ExperimentFolder(tmp_path / "runs")
     for config in grid.cells:
         cell = experiment.cell(config)
         cell.create(config)
@@ -42,7 +42,7 @@ def trained(tmp_path: Path) -> tuple[Grid, ExperimentStore]:
     return grid, experiment
 
 
-def test_models_datasets_and_figures(uri: str, trained: tuple[Grid, ExperimentStore], tmp_path: Path) -> None:
+def test_models_datasets_and_figures(uri: str, trained: tuple[Grid, ExperimentFolder], tmp_path: Path) -> None:
     grid, experiment = trained
     sync(experiment, grid, uri)
     own, hyper = (experiment.cell(config) for config in grid.cells)
@@ -88,7 +88,7 @@ def test_models_datasets_and_figures(uri: str, trained: tuple[Grid, ExperimentSt
     assert len(client.search_logged_models([mlflow_run.info.experiment_id])) == 2
 
 
-def test_model_brings_its_plugin(trained: tuple[Grid, ExperimentStore], tmp_path: Path) -> None:
+def test_model_brings_its_plugin(trained: tuple[Grid, ExperimentFolder], tmp_path: Path) -> None:
     """The user's file is in the model: where it is loaded, the grid's folder may be gone."""
     from benchmark.tracking.models import write_model
 
@@ -119,7 +119,7 @@ print(json.dumps(model.predict({n: v.astype(types[n]) for n, v in inputs.items()
     np.testing.assert_allclose(softmax(json.loads(done.stdout), axis=1), expected, atol=1e-5)
 
 
-def task(cell: CellStore, support: Path, query: Path) -> dict[str, object]:
+def task(cell: CellFolder, support: Path, query: Path) -> dict[str, object]:
     """One task as the model's signature has it."""
     trained = load_run(cell.folder)
     shown, asked = read_support(trained, support, "auto"), read_queries(trained, query, "auto")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Failure
 from benchmark.grid.resolve import Grid, read_grid
 from benchmark.reporting import write_report
@@ -29,7 +29,7 @@ SYNC = """
 import sys
 from pathlib import Path
 from benchmark.grid import read_grid
-from benchmark.store import ExperimentStore
+from benchmark.store import ExperimentFolder
 from benchmark.tracking.connection import load_client
 from benchmark.tracking import sync
 load_client()
@@ -37,7 +37,7 @@ grid = read_grid(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(2):
-    sync(ExperimentStore(Path(sys.argv[2])), grid, sys.argv[3])
+    sync(ExperimentFolder(Path(sys.argv[2])), grid, sys.argv[3])
 """
 
 
@@ -55,7 +55,7 @@ def address(
             yield server
 
 
-def half_finished(experiment: ExperimentStore, grid: Grid) -> None:
+def half_finished(experiment: ExperimentFolder, grid: Grid) -> None:
     """Of four cells two are done, one has failed, one was interrupted."""
     cells = cells_of(grid, experiment)
     for config, cell in zip(grid.cells, cells, strict=True):
@@ -73,7 +73,7 @@ def test_grids_written_at_once(address: str, tmp_path: Path) -> None:
     for name in ("small", "other"):
         (tmp_path / name).mkdir()
         grid = read_grid(write_grid(tmp_path / name, name=name, grid=AXES))
-        experiments[name] = (grid, ExperimentStore(tmp_path / name / "runs"))
+        experiments[name] = (grid, ExperimentFolder(tmp_path / name / "runs"))
         half_finished(experiments[name][1], grid)
     for name in ("small", "small", "other"):
         grid, experiment = experiments[name]
@@ -109,7 +109,7 @@ def test_report_from_the_server_alone(address: str, tmp_path: Path) -> None:
     from benchmark.tracking import report_from_mlflow, sync
 
     grid = read_grid(write_grid(tmp_path, name="alone", grid=AXES))
-    experiment = ExperimentStore(tmp_path / "runs")
+    experiment = ExperimentFolder(tmp_path / "runs")
     half_finished(experiment, grid)
     shutil.rmtree(cells_of(grid, experiment)[1].folder)
     sync(experiment, grid, address)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.grid.resolve import Grid
 from benchmark.tracking import Mirror, serve_ui, sync
@@ -57,7 +57,7 @@ open_experiment(tracking_uri(None), sys.argv[1])
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_without_mlflow_a_mirror_is_one_warning(grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_without_mlflow_a_mirror_is_one_warning(grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     """In a process of its own, where importing MLflow fails as if it were not installed."""
     train(cells_of(grid, experiment)[0], range(1, 3))
     code = f"""
@@ -67,10 +67,10 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.execution.local import Event
 from benchmark.grid import read_grid
-from benchmark.store import ExperimentStore
+from benchmark.store import ExperimentFolder
 from benchmark.tracking import open_mirror, sync
 grid = read_grid(Path({str(grid.source)!r}))
-experiment = ExperimentStore(Path({str(experiment.folder)!r}))
+experiment = ExperimentFolder(Path({str(experiment.folder)!r}))
 with open_mirror(None, grid, experiment) as mirror:
     mirror.follow(Event("tick"))
     mirror.update()
@@ -89,7 +89,7 @@ except UserError as error:
 
 
 def test_unwritable_store_is_one_warning_and_an_error_for_sync(
-    grid: Grid, experiment: ExperimentStore, tmp_path: Path
+    grid: Grid, experiment: ExperimentFolder, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     uri = f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}"
@@ -103,13 +103,13 @@ def test_unwritable_store_is_one_warning_and_an_error_for_sync(
         sync(experiment, grid, uri)
 
 
-def test_something_else_in_the_database_file(grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_something_else_in_the_database_file(grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database " * 100)
     with pytest.raises(UserError, match="not a database"):
         sync(experiment, grid, f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 
-def test_mirror_recovers_after_a_failure(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_mirror_recovers_after_a_failure(uri: str, grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     """A database that is away for a while: a warning, and everything is there at the end."""
     cell = cells_of(grid, experiment)[0]
     warnings: list[str] = []
@@ -139,7 +139,7 @@ def test_ui_refuses_what_it_cannot_show(uri: str, tmp_path: Path) -> None:
             serve_ui(uri, "small", taken.getsockname()[1])
 
 
-def test_server(uri: str, grid: Grid, experiment: ExperimentStore, tmp_path: Path) -> None:
+def test_server(uri: str, grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:
     """What `htbench ui` starts answers; a mirror written through it holds the same as one written to the file."""
     cell = cells_of(grid, experiment)[0]
     train(cell, range(1, 6))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.folder import ExperimentStore
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.grid.resolve import Grid
 from benchmark.tracking import Mirror
 from benchmark.tuning import trials
@@ -24,7 +24,7 @@ def test_every_trial_is_a_run(
     uri: str, grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrored: str
 ) -> None:
     monkeypatch.setattr(trials, "execute", InThisProcess())
-    experiment = ExperimentStore(tmp_path / "runs" / "small-tuning")
+    experiment = ExperimentFolder(tmp_path / "runs" / "small-tuning")
     settings = grid.tune.model_copy(update={"trials": 5, "steps": 2})
 
     def tuned(mirror: Mirror | None) -> Search:

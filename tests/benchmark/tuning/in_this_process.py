@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Iterator
 
-from benchmark.cells.folder import CellStore
+from benchmark.cells.folder import CellFolder
 from benchmark.execution import cell as cell_process
-from benchmark.execution.local import Event
+from benchmark.execution.engine import Event
 
 
 class InThisProcess:
@@ -14,7 +14,7 @@ class InThisProcess:
     def __init__(self, cells: int = 1000, *, newest_first: bool = False) -> None:
         self.cells, self.newest_first, self.done = cells, newest_first, list[str]()
 
-    def __call__(self, cells: deque[CellStore], *, workers: int, device: str) -> Iterator[Event]:
+    def __call__(self, cells: deque[CellFolder], *, workers: int, device: str) -> Iterator[Event]:
         while cells and len(self.done) < self.cells:
             cell = cells.pop() if self.newest_first else cells.popleft()
             yield Event("started", cell)

@@ -1,0 +1,112 @@
+"""Episodes as a pure function of (split, stream, index): no generator state, so the same index is the same task
+whatever the batch size, device, worker or resume point.
+
+Every class of the split gets a pseudo-random rank that depends only on (stream, episode index, class), and the
+`ways` classes of lowest rank make the episode (the next ones are its distractors); images within a class are ranked in
+the same way. A random ranking is a random draw without replacement, so support, unlabelled and query images are
+disjoint by construction.
+
+The hash is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+2014), in int64 arithmetic that wraps alike on every device.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.cells.config import EpisodesConfig
+from benchmark.data.dataset import ClassImages
+from benchmark.data.pixels.augmentation import RANDOM_NUMBERS
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64: 2**64 / golden ratio, splitmix64's increment
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_INDEX_BITS = 21  # a rank's low bits hold the candidate's number: no ties, and up to two million candidates
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which images make T episodes.
+
+    Attributes:
+        classes: (T, N) class numbers, `ClassImages.classes` of them. Here N counts distractors too, which come last.
+        rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries. Of
+            distractors only the unlabelled columns are used.
+        rotations: (T, N) quarter turns.
+        episodes: (T,) a pseudo-random number per episode, from which the augmentation of its images is drawn.
+    """
+
+    classes: Tensor
+    rows: Tensor
+    rotations: Tensor
+    episodes: Tensor
+
+
+def stream(name: str, seed: int) -> int:
+    """A 64-bit stream number for a named use, such as ("train", 0): different names share no episodes by design."""
+    digest = hashlib.sha256(f"{name}:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
+
+
+def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tensor) -> Draw:
+    """Choose the images of the episodes numbered `indices` (T,) int64, on the device of `indices`."""
+    device = indices.device
+    n_names = len(images.names)
+    per_class = shape.shots + shape.unlabelled + shape.queries
+    first = images.first.to(device)
+
+    episode_T = _hash(indices * _GOLDEN + stream)
+    classes_TN = _lowest(
+        _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1)),
+        shape.ways + shape.distractors,
+    )
+
+    base_TN = classes_TN % n_names
+    slot_TN = _hash(episode_T[:, None] + _salted(classes_TN, 2))
+    size_TN = first[base_TN + 1] - first[base_TN]
+    candidate_I = torch.arange(images.largest_class, device=device)
+    rank_TNI = _hash(slot_TN[..., None] + _salted(candidate_I, 3))
+    rank_TNI = rank_TNI.masked_fill(candidate_I >= size_TN[..., None], torch.iinfo(torch.int64).max)
+    rows_TNK = first[base_TN][..., None] + _lowest(rank_TNI, per_class)
+
+    if images.rotations == "classes":
+        rotations_TN = classes_TN // n_names
+    elif images.rotations == "per-class":
+        rotations_TN = _hash(slot_TN + _salted(torch.zeros((), dtype=torch.int64, device=device), 4)) & 3
+    else:
+        rotations_TN = torch.zeros_like(classes_TN)
+    return Draw(classes_TN, rows_TNK, rotations_TN, episode_T)
+
+
+def augmentation_numbers(drawn: Draw) -> Tensor:
+    """(T, N, K, RANDOM_NUMBERS) float32 in [0, 1): a function of stream, episode and image alone."""
+    image_TNK = _hash(drawn.episodes[:, None, None] + _salted(drawn.rows, 5))
+    number_TNKR = _hash(image_TNK[..., None] + _salted(torch.arange(RANDOM_NUMBERS, device=image_TNK.device), 6))
+    # 20 bits: so far from 1 that a product with a small whole number is not rounded up to that number.
+    return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
+
+
+def _salted(x: Tensor, salt: int) -> Tensor:
+    """Keep the hashes of classes, slots, images and rotations apart."""
+    return (x * 8 + salt) * _GOLDEN
+
+
+def _hash(x: Tensor) -> Tensor:
+    """splitmix64's finaliser, element by element on int64."""
+    x = (x ^ _shift_right(x, 30)) * _MIX_1
+    x = (x ^ _shift_right(x, 27)) * _MIX_2
+    return x ^ _shift_right(x, 31)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Logical shift: int64's own shift copies the sign bit."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _lowest(ranks: Tensor, count: int) -> Tensor:
+    """Positions of the `count` lowest ranks along the last axis, lowest first."""
+    positions = torch.arange(ranks.shape[-1], device=ranks.device)
+    unique = (ranks & -(1 << _INDEX_BITS)) | positions
+    return unique.topk(count, dim=-1, largest=False, sorted=True).values & ((1 << _INDEX_BITS) - 1)
