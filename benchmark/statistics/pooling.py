@@ -1,14 +1,14 @@
 """Partial pooling of the seed variance: what comparable cells of a grid say about how much trainings differ.
 
-Two or three seeds hardly tell a variance: it may come out tiny by luck, and the interval with it. As in moderated t-tests
-(Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression", section 6), the true
-variances of a group of cells are taken to follow a scaled inverse chi-square law with a typical value and a freedom, the
-prior, which is fitted to all of the group's sample variances by the moments of their logarithms.
+Two or three seeds hardly tell a variance: it may come out tiny by luck, and the interval with it. As in moderated
+t-tests (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression", section 6), the
+true variances of a group of cells are taken to follow a scaled inverse chi-square law with a typical value and a
+freedom, the prior, which is fitted to all of the group's sample variances by the moments of their logarithms.
 
 We differ from Smyth in three places, each for coverage that the simulation in `benchmark.statistics.simulation` shows:
 an interval uses the larger of a cell's own and the typical variance, not their weighted mean, as narrow luck does more
-harm than wide; the prior's freedom is at most half of the group's, as a few cells cannot show that all vary alike; and in
-small groups the typical value is moved towards the plain mean of the variances, as logarithms see tiny ones first.
+harm than wide; the prior's freedom is at most half of the group's, as a few cells cannot show that all vary alike; and
+in small groups the typical value is moved towards the plain mean of the variances, as logarithms see tiny ones first.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Simulated coverage: how often nominal 95 % intervals hold the truth, with few seeds and every kind of trouble.
 
-A grid of cells is drawn with known means, four methods to a setting, all tested on the same episodes; intervals for the
-mean of each cell and for the paired difference of every two methods of a setting are computed as a report does, with the
-project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of trainings that
+A grid of cells is drawn with known means, four methods to a setting, all tested on the same episodes; intervals for
+the mean of each cell and for the paired difference of every two methods of a setting are computed as a report does,
+with the project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of trainings that
 do not collapse: no interval from two trainings can hold what one training in ten would subtract.
 
     python -m benchmark.statistics.simulation --out results/coverage
@@ -265,14 +265,14 @@ def to_markdown(results: Sequence[Coverage], command: str) -> str:
     lines = [
         "# Simulated coverage of nominal 95 % intervals",
         "",
-        f"Made by `{command}`: {EPISODES} shared episodes, {METHODS} methods to a setting (all of one setting in grids of"
-        f" {METHODS} or fewer), and the group that shares a prior is the whole grid. In percent: intervals that hold the"
-        " truth, the mean of trainings that do not collapse. All numbers, the standard deviations and what happens with"
-        " collapsed trainings left out are in [coverage.csv](coverage.csv) and benchmark/statistics/simulation.py.",
+        f"Made by `{command}`: {EPISODES} shared episodes, {METHODS} methods to a setting (at most), and the group that"
+        " shares a prior is the whole grid. In percent: intervals that hold the truth, the mean of trainings that do"
+        " not collapse. More numbers are in [coverage.csv](coverage.csv), among them coverage of the cells and pairs"
+        " without a collapsed training; what is simulated is in benchmark/statistics/simulation.py.",
         "",
         f"Kept: *{KEPT}*. Before: *{BEFORE}*. Cells and pairs with a collapsed training have their own variance under"
-        " every rule, which over-covers. Collapsing trainings are a tenth of all; with what they would subtract counted"
-        " into the truth, no rule covers with two seeds, so a report shows them apart.",
+        " every rule: a wide interval that nearly always covers. The truth does not count what collapses would subtract"
+        " on average: no rule could know of it from two trainings that went well, so a report shows collapses apart.",
         "",
         *(f"- {name}: {text}" for name, text in TROUBLES.items()),
     ]

@@ -152,18 +152,21 @@ def learning_curves(rows: Sequence[Row]) -> "Figure | None":
 
 
 def differences(rows: Sequence[Row]) -> "Figure | None":
-    """How far each row is behind the best of its setting, with the paired interval; hollow if maybe not at all."""
+    """How far each row is behind the best of its setting, with the paired interval; hollow if undecided."""
     from matplotlib.figure import Figure
 
-    compared = [row for row in rows if row.comparison is not None]
+    compared = [row for group in settings(rows).values() for row in group if row.comparison is not None]
     if not compared:
         return None
+    by_setting: dict[Any, list[Row]] = {}
+    for row in compared:
+        by_setting.setdefault(row.setting, []).append(row)
     figure = Figure(
-        figsize=(2 * figure_style.COLUMN, 0.9 + 0.27 * (len(compared) + len(settings(compared)))), layout="constrained"
+        figsize=(2 * figure_style.COLUMN, 0.9 + 0.27 * (len(compared) + len(by_setting))), layout="constrained"
     )
     axes = figure.subplots()
     place, places, names = 0.0, [], []
-    for group in settings(compared).values():
+    for group in by_setting.values():
         best = next(row.comparison.a for row in group if row.comparison)
         heading = f"{group[0].setting_text}: {best} \N{MINUS SIGN} \N{HORIZONTAL ELLIPSIS}"
         axes.annotate(heading, (0, place), (4, 0), ("axes fraction", "data"), textcoords="offset points",
@@ -175,10 +178,10 @@ def differences(rows: Sequence[Row]) -> "Figure | None":
             axes.errorbar(
                 100 * interval.mean,
                 place,
-                xerr=100 * interval.half_width,
+                xerr=sides([interval]),
                 fmt="o",
                 color="#0072B2",
-                markerfacecolor="white" if row.comparison.tied else "#0072B2",
+                markerfacecolor="#0072B2" if row.comparison.differ else "white",
                 capsize=2.5,
             )
             places.append(place)
@@ -255,7 +258,8 @@ _FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"]
         "differences",
         "Differences to the best",
         "The best method of each setting minus each other one, on the same test episodes, with the 95 % interval of the"
-        " difference. A hollow point may be no difference at all (Holm-corrected, 5 %).",
+        " difference. A hollow point is undecided (Holm-corrected, 5 %), or of one seed,"
+        " where the interval covers the test episodes only.",
         differences,
     ),
     (

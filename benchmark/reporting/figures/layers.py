@@ -12,8 +12,8 @@ from benchmark.reporting.figures.panels import (
     legend,
     task_title,
 )
-from benchmark.reporting.rows import ORACLE, Row
-from benchmark.statistics import Interval, NotComparableError, compare
+from benchmark.reporting.row import ORACLE, Row, compare_rows
+from benchmark.statistics import Interval, NotComparableError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,8 +67,8 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
         assert row.channels is not None
         look = looks[row.line]
         try:
-            gain = compare(row.scores, partner.scores).interval
-            axes.errorbar(row.channels, 100 * gain.mean, yerr=100 * gain.half_width, color=look.color,
+            gain = compare_rows(row, partner).interval
+            axes.errorbar(row.channels, 100 * gain.mean, yerr=sides([gain]), color=look.color,
                           marker=look.marker, capsize=2.5)  # fmt: skip
             gains.append(gain)
         except NotComparableError:

@@ -125,6 +125,11 @@ def keep_in_view(
         axes.set_ylim(top=min(high, most + 2))
 
 
+def sides(intervals: Sequence[Interval]) -> list[list[float]]:
+    """Lengths of intervals below and above their means, in points, as error bars are given."""
+    return [[100 * (one.mean - one.low) for one in intervals], [100 * (one.high - one.mean) for one in intervals]]
+
+
 def interval_line(
     axes: "Axes", x: Sequence[float], intervals: Sequence[Interval], look: figure_style.Look, label: str
 ) -> None:
@@ -132,7 +137,7 @@ def interval_line(
     axes.errorbar(
         x,
         [100 * one.mean for one in intervals],
-        yerr=[100 * one.half_width for one in intervals],
+        yerr=sides(intervals),
         color=look.color,
         marker=look.marker,
         linestyle=look.linestyle,
