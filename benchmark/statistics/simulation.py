@@ -2,8 +2,8 @@
 
 A grid of cells is drawn with known means, four methods to a setting, all tested on the same episodes; intervals for
 the mean of each cell and for the paired difference of every two methods of a setting are computed as a report does,
-with the project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of trainings that
-do not collapse: no interval from two trainings can hold what one training in ten would subtract.
+with the project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of
+trainings that do not collapse: no interval from two trainings can hold what one training in ten would subtract.
 
     python -m benchmark.statistics.simulation --out results/coverage
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark import figure_style
 from benchmark.reporting.figures import layers, ranks, sequences
-from benchmark.reporting.figures.panels import accuracy_axis, accuracy_lines, channel_axis, in_panels, task_title
+from benchmark.reporting.figures.panels import accuracy_axis, accuracy_lines, channel_axis, in_panels, sides, task_title
 from benchmark.reporting.rows import Row, settings
 
 if TYPE_CHECKING:

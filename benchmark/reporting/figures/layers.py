@@ -10,6 +10,7 @@ from benchmark.reporting.figures.panels import (
     channel_axis,
     keep_in_view,
     legend,
+    sides,
     task_title,
 )
 from benchmark.reporting.row import ORACLE, Row, compare_rows

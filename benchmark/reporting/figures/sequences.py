@@ -8,6 +8,7 @@ import numpy as np
 from benchmark import figure_style
 from benchmark.reporting.figures.panels import in_panels, interval_line, wrapped
 from benchmark.reporting.rows import Row, settings
+from benchmark.reporting.seed_variance import prior_of_means
 from benchmark.scoring.forgetting import Matrix, average_accuracy
 from benchmark.statistics import primary_interval
 
@@ -70,10 +71,16 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
     looks = figure_style.looks([row.label for row in rows])
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
+        by_step = {row.label: np.moveaxis(values(row.matrices), -1, 0) for row in panel if row.matrices is not None}
+        # Each step has a seed variance of its own, pooled over the methods of the panel.
+        pooling = [by_step[row.label] for row in panel if row.pools]
+        priors = [prior_of_means(accuracy) for accuracy in zip(*pooling, strict=True)]
         for row in panel:
-            assert row.matrices is not None
-            by_step = np.moveaxis(values(row.matrices), -1, 0)
-            intervals = [primary_interval(accuracy) for accuracy in by_step]
+            of_row = priors if row.pools else [None] * len(by_step[row.label])
+            intervals = [
+                primary_interval(accuracy, prior).within(0, 1)
+                for accuracy, prior in zip(by_step[row.label], of_row, strict=True)
+            ]
             interval_line(axes, range(1, len(intervals) + 1), intervals, looks[row.label], row.label)
         shape, followed = panel[0].cells[0].config.test_episodes, panel[0].cells[0].config.followed_episodes
         if followed.tasks > shape.tasks:
@@ -82,7 +89,7 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
         axes.set_xlabel("parts seen" if shape.scenario == "mini-batch" else "tasks seen")
         axes.set_ylabel(label)
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -2), min(high, 102))  # an interval of two seeds may leave what an accuracy can be
+        axes.set_ylim(max(low, -2), min(high, 102))
 
     followed = [row for row in rows if row.matrices is not None]
     return in_panels(followed, lambda row: row.setting, lambda row: row.setting_text, draw)

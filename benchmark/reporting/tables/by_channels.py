@@ -95,8 +95,8 @@ def _notes(rows: Sequence[Row], sources: Sequence[Published]) -> list[str]:
     if sources:
         notes.append(
             "published: the number as printed; in brackets ours minus it, and whether it lies inside our interval,"
-            " within a point of our mean, or outside; undecided with one seed or an interval wider than five points either"
-            " way"
+            " within a point of our mean, or outside; undecided with one seed or an interval wider than five points"
+            " either way"
         )
     notes += [f"[{number}] {_source(one)}" for number, one in enumerate(sources, start=1)]
     protocols = dict.fromkeys(f"{one.paper}: {one.protocol}" for one in sources if one.protocol)

@@ -9,7 +9,8 @@ from benchmark.reporting.record import Record
 from benchmark.reporting.remarks import collapsed, same_kernels, still_improving
 from benchmark.reporting.rows import ORACLE, Row, short_name, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
-from benchmark.statistics import MARGIN, collapse
+from benchmark.statistics import MARGIN
+from benchmark.statistics.collapse import RULE as COLLAPSE_RULE
 
 _FACTS = (
     Column("accuracy", "accuracy %"),
@@ -85,7 +86,7 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
     if any(row.interval and (row.interval.low <= 0 or row.interval.high >= 1) for row in rows):
         lines.append("an interval is cut at 0 and 100 %; ± is then its longer side")
     if any(any(row.collapsed) for row in rows):
-        lines.append(collapse.RULE)
+        lines.append(COLLAPSE_RULE)
     if "episodes only" in kinds:
         lines.append(
             "*: one seed, so the 95 % interval covers the choice of test episodes only, not another training run"
@@ -275,8 +276,8 @@ def _published_notes(rows: Sequence[Row]) -> list[str]:
     reading = "".join(f"; {meaning[mark]}" for mark in marks)
     return [
         f"published: {'; '.join(sources)}{reading}. Protocols differ, see the report",
-        "verdict: the published number lies inside our interval, within a point of our mean, or outside; undecided with one seed, or"
-        " where our interval is wider than five points either way",
+        "verdict: the published number lies inside our interval, within a point of our mean, or outside; undecided with"
+        " one seed, or where our interval is wider than five points either way",
     ]
 
 

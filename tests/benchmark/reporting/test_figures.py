@@ -168,6 +168,6 @@ def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) ->
     crosses = [float(np.asarray(line.get_ydata())[0]) for line in below.get_lines() if line.get_marker() == "x"]
     assert crosses == pytest.approx([4.1, 0.2])
     # The oracle sees more than the others: it is neither the best nor compared.
-    assert all(of["ht-all", channels].tied_with_best for channels in (4, 8))
-    assert of["oracle", 4].comparison is None and not of["oracle", 4].tied_with_best
+    assert all(of["ht-all", channels].bold for channels in (4, 8))
+    assert of["oracle", 4].comparison is None and not of["oracle", 4].bold
     assert generated_layers([row for row in rows if row.method != "ht-all"]) is None

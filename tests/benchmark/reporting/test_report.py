@@ -90,7 +90,7 @@ def test_intervals_are_those_of_the_accuracies_on_disk(written: tuple[Path, Path
         expected = two_way_interval(np.stack([cell.test_accuracy() for cell in cells]))
         assert float(row["accuracy"]) == pytest.approx(expected.mean, abs=1e-6)
         assert float(row["accuracy_half_width"]) == pytest.approx(expected.half_width, abs=1e-6)
-        assert row["interval"] == "seeds x episodes"
+        assert row["interval"] == "pooled seeds x episodes"
 
 
 def test_failed_and_missing_cells_are_told(written: tuple[Path, Path, Summary]) -> None:
@@ -105,7 +105,7 @@ def test_failed_and_missing_cells_are_told(written: tuple[Path, Path, Summary]) 
 
 def test_the_better_method_is_bold_and_named(written: tuple[Path, Path, Summary]) -> None:
     _, _, summary = written
-    best = {row.setting_text: row.label for row in summary.rows if row.tied_with_best}
+    best = {row.setting_text: row.label for row in summary.rows if row.bold}
     assert best == {f"Omniglot 20-way 1-shot, {c} channels": "ht-all" for c in (8, 16)}
     assert "it beats protonet by" in summary.sentences[1]
 
@@ -215,7 +215,8 @@ def test_one_seed_is_labelled(tmp_path: Path) -> None:
     assert [interval.kind for interval in intervals] == ["episodes only"] * 2
     assert any(note.startswith("*: one seed") for note in summary.table.notes)
     assert all("*" in summary.table.cells(row)[1] for row in summary.table.rows)
-    assert "one seed: of these trained models only" in summary.sentences[1]
+    assert "with one seed methods are not compared" in summary.sentences[1]
+    assert {row.standing for row in summary.rows} == {"one seed"} and not any(row.bold for row in summary.rows)
     assert [finding.sure for finding in findings(summary.rows)] == ["models"]
 
 
@@ -233,8 +234,8 @@ def test_of_many_beaten_methods_the_closest_are_named(tmp_path: Path) -> None:
 def test_methods_that_do_not_differ_are_all_bold(tmp_path: Path) -> None:
     grid = make_grid(("a", "b", "c"), channels=(8,), seeds=(0, 1, 2, 3))
     summary = summarize(collect(grid, simulate(grid, tmp_path, lambda cell: 0.6 if cell.method == "c" else 0.8)))
-    assert {row.method for row in summary.rows if row.tied_with_best} == {"a", "b"}
-    assert "cannot be told from it" in summary.sentences[1]
+    assert {row.method for row in summary.rows if row.bold} == {"a", "b"}
+    assert "b within a point of it" in summary.sentences[1] or "a within a point of it" in summary.sentences[1]
 
 
 def test_seeds_tested_on_different_episodes_are_not_averaged(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_methods_tested_on_different_episodes_are_not_compared(tmp_path: Path) -
         finish(experiment, cell, 0.8, episodes_sha256="0" * 64)
     summary = summarize(collect(grid, experiment))
     assert all(row.interval is not None and row.comparison is None for row in summary.rows)
-    assert not any(row.tied_with_best for row in summary.rows)
+    assert not any(row.bold for row in summary.rows)
     assert "was not compared" in summary.sentences[1]
 
 
