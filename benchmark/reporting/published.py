@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from benchmark.cells.config import CellConfig
+from benchmark.machine.frozen import Frozen
 from benchmark.statistics import Interval
 
 POINT = 0.01
@@ -20,7 +20,7 @@ Confidence = Literal["high", "medium", "low"]
 Verdict = Literal["inside", "within a point", "outside"]
 
 
-class Published(BaseModel):
+class Published(Frozen):
     """One published mean accuracy.
 
     Attributes:
@@ -41,8 +41,6 @@ class Published(BaseModel):
         protocol: how the paper trained and tested, as far as it differs from what htbench does by default.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     dataset: str
     ways: int
     shots: int
@@ -59,10 +57,8 @@ class Published(BaseModel):
     protocol: str = ""
 
 
-class Match(BaseModel):
+class Match(Frozen):
     """A published number beside a measured one; differences are measured minus published, as fractions."""
-
-    model_config = ConfigDict(frozen=True)
 
     published: Published
     difference: float | None

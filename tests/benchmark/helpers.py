@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner, Result
 
+from benchmark.cells.metrics import MetricsLine
 from benchmark.cli import app
 
 SCRATCH_METHODS = Path(__file__).with_name("scratch_methods.py")
@@ -48,3 +49,8 @@ def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     code = "from benchmark.cli import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+
+
+def untimed(line: MetricsLine) -> tuple[int, dict[str, float]]:
+    """What a line of metrics says but for the time it took, which differs from run to run."""
+    return line.step, {name: value for name, value in line.values.items() if not name.startswith("time/")}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder
-from tests.benchmark.helpers import htbench, write_grid
+from tests.benchmark.helpers import htbench, untimed, write_grid
 
 
 def cells(runs: Path) -> dict[str, CellFolder]:
@@ -85,7 +85,7 @@ def test_killed_anywhere_and_continued_gives_the_same_numbers(tmp_path: Path) ->
     for name, cell in cells(whole).items():
         other = cells(broken)[name]
         assert np.array_equal(cell.test_accuracy(), other.test_accuracy())
-        timeless = [[{k: v for k, v in r.items() if "time" not in k} for r in c.metrics()] for c in (cell, other)]
+        timeless = [[untimed(line) for line in c.metrics()] for c in (cell, other)]
         assert timeless[0] == timeless[1]
         first, second = cell.result(), other.result()
         assert first is not None and second is not None

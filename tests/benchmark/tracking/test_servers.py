@@ -29,7 +29,7 @@ SYNC = """
 import sys
 from pathlib import Path
 from benchmark.grid import read_grid
-from benchmark.store import ExperimentFolder
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.tracking.connection import load_client
 from benchmark.tracking import sync
 load_client()
