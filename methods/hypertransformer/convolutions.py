@@ -11,7 +11,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import SharedFeatures
 from methods.hypertransformer.layers import ConvLayer, Parts
 from methods.method import Method, Setting
-from methods.networks.conv4 import ConvWeights, feature_count, group_tasks, sides
+from methods.networks.conv4 import ConvWeights, feature_count, group_tasks, input_channels, sides
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ConvolutionWriter(Method):
         super().__init__()
         self.config = config
         network = config.architecture
-        self.inputs = inputs = [setting.image_shape[0]] + [config.channels] * (network.blocks - 1)
+        self.inputs = inputs = input_channels(setting.image_shape, config.channels, network.blocks)
         self.smaller_sides = [min(side) for side in sides(setting.image_shape, network)]
         self.flat = feature_count(setting.image_shape, config.channels, network)
         self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
