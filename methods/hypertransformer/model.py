@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from methods.episode import UNLABELLED, Episode
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.convolutions import ConvolutionWriter
-from methods.hypertransformer.inspection import variation_share
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
 from methods.networks.conv4 import NetworkWeights, features, flatten, group_tasks, linear, trunk
 from methods.registry import register
+from methods.variation import variation_share
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class _Solution:
 
 
 @register("ht", "HyperTransformer: a transformer writes the network that solves the task")
-@register("ht-logits", "HyperTransformer that writes the last layer only", generated_layers="logits")
-@register("ht-all", "HyperTransformer that writes all layers", generated_layers="all")
+@register("ht-logits", "HyperTransformer that writes the last layer only", typical=True, generated_layers="logits")
+@register("ht-all", "HyperTransformer that writes all layers", typical=True, generated_layers="all")
 class HyperTransformer(ConvolutionWriter):
     """Writes a small network for each task, layer by layer, from its support set, and classifies the queries with it.
 

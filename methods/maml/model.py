@@ -28,7 +28,7 @@ Weights = list[Tensor]
 """The networks of T tasks: four kernels (T, Cout, Cin, 3, 3), linear weight (T, N, D) and bias (T, N)."""
 
 
-@register("maml", "MAML: an initialisation from which a few gradient steps solve the task")
+@register("maml", "MAML: an initialisation from which a few gradient steps solve the task", typical=True)
 @register("fomaml", "MAML without second derivatives", second_order=False)
 @register("anil", "MAML that adapts the last layer only", adapt="head")
 class MAML(Method):

@@ -19,7 +19,7 @@ class ProtoNetConfig:
     channels: int = 8
 
 
-@register("protonet", "nearest class mean in a learned embedding")
+@register("protonet", "nearest class mean in a learned embedding", typical=True)
 class ProtoNet(Method):
     """Classify a query by the squared Euclidean distance to the mean embedding of each class (equations 1 and 2).
 
