@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size
 from benchmark.statistics import Interval
 
 POINT = 0.01
@@ -87,7 +88,7 @@ def find_published(config: CellConfig, measured: Interval | None) -> list[Match]
     """Published numbers for the same dataset, ways, shots, channels, method and normalisation of the queries; the most
     certain reading first.
     """
-    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, config.model.get("channels"))
+    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, size(config))
     found = [
         one
         for one in all_published()
