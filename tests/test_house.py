@@ -12,9 +12,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from methods.registry import _HOMES
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "optuna", "pandas"}
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+
+
+BUILT_IN = sorted(_HOMES)
 
 
 def repository_files(pattern: str) -> list[Path]:
@@ -60,6 +65,39 @@ def test_the_command_line_starts_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "benchmark" in loaded.split()
     assert not HEAVY.intersection(loaded.split())
+
+
+def test_the_harness_knows_no_method_by_type() -> None:
+    """It asks for what a method can do: `methods.capabilities`."""
+    from methods import registry
+
+    homes = {registry.get(name).learner.__module__ for name in registry.names() if name in BUILT_IN}
+    families = {".".join(home.split(".")[:2]) for home in homes}
+    assert {"methods.hypertransformer", "methods.protonet", "methods.oracle"} <= families
+    for path in (ROOT / "benchmark").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not [name for name in imported if ".".join(name.split(".")[:2]) in families], path
+
+
+def test_the_harness_knows_no_method_by_name() -> None:
+    """No string holds a method's name as a word, but docstrings, help texts, and what a user may write: `method: maml`.
+
+    Datasets are left out, as they name splits of classes after the papers that made them.
+    """
+    word = re.compile(rf"(?<![\w+-])({'|'.join(map(re.escape, BUILT_IN))})(?![\w+-])")
+    example = re.compile(r"method[:=] ?(\[[^\]]*\]|[\w+-]+)")
+    found = []
+    for path in set((ROOT / "benchmark").rglob("*.py")) - set((ROOT / "benchmark" / "data").rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        helps = {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "help"}
+        strings = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings | helps]
+        texts = [node.value for node in strings if isinstance(node.value, str)]
+        found += [f"{path.relative_to(ROOT)}: {text}" for text in texts if word.search(example.sub("", text))]
+    assert not found
 
 
 def test_no_file_is_too_long_to_hold_in_the_head() -> None:

@@ -2,7 +2,7 @@
 
     runs/<experiment>/
       grid.yaml                   the grid as last run, resolved
-      <method>-<channels>ch-seed<seed>-<key>/
+      <method>-<width>ch-seed<seed>-<key>/   "ch" begins the name of the width option, `channels`
         cell.json                 the cell's configuration
         metrics.jsonl             one JSON object per line: {"step": 500, "train/loss": 0.7, ...}
         last.pt                   where to continue
@@ -31,6 +31,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size, size_axis
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import FORMAT, Result
 from benchmark.errors import UserError
@@ -217,8 +218,9 @@ class ExperimentFolder:
 
     def cell(self, config: CellConfig) -> CellFolder:
         """The folder of a cell, whether it exists or not."""
-        channels = f"-{config.model['channels']}ch" if "channels" in config.model else ""
-        return CellFolder(self.folder / f"{config.method}{channels}-seed{config.seed}-{config.key}")
+        width = size(config)
+        text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
+        return CellFolder(self.folder / f"{config.method}{text}-seed{config.seed}-{config.key}")
 
     def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""

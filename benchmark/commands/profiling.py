@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def profile(
-    method: Annotated[list[str] | None, typer.Option(help="Which; may be repeated [default: protonet]")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Which; may be repeated [default: a few typical]")] = None,
     ways: Annotated[int, typer.Option(min=2)] = 20,
     shots: Annotated[int, typer.Option(min=1)] = 1,
     queries: Annotated[int, typer.Option(min=1, help="Per class")] = 3,
@@ -42,7 +42,8 @@ def profile(
     for name in method or []:
         if name not in known:
             raise UserError(f"--method {name}: no such method; htbench methods lists them")
-    base = Workload("protonet", ways, shots, queries, 8, batch, where)
+    chosen = method or registry.typical_names()
+    base = Workload(chosen[0], ways, shots, queries, 8, batch, where)
     if every:
         cores = survey.cores(where)
         groups = survey.plan(base, method or survey.trained_on_tasks(), channels or survey.WIDTHS, cores)
@@ -57,7 +58,7 @@ def profile(
             survey.survey(groups, out, tell, passes)
         console.print(f"{out}/profile.md", highlight=False)
         return
-    workloads = [replace(base, method=m, channels=c) for m in method or ["protonet"] for c in channels or [8]]
+    workloads = [replace(base, method=m, channels=c) for m in chosen for c in channels or [8]]
     for workload in workloads:
         with console.status(f"{workload.method}, {workload.channels} channels"):
             (found,) = measure_apart([workload])

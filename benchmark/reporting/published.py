@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size
 from benchmark.machine.frozen import Frozen
 from benchmark.statistics import Interval
 
@@ -83,7 +84,7 @@ def find_published(config: CellConfig, measured: Interval | None) -> list[Match]
     """Published numbers for the same dataset, ways, shots, channels, method and normalisation of the queries; the most
     certain reading first.
     """
-    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, config.model.get("channels"))
+    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, size(config))
     found = [
         one
         for one in all_published()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import figure_style
-from benchmark.reporting.rows import ORACLE, Row
+from benchmark.reporting.rows import Row
 from benchmark.statistics import NotComparableError, Ranks, rank_methods
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def rank_over_datasets(rows: Sequence[Row]) -> Ranks:
     Raises:
         NotComparableError: fewer than two methods, a data set without a setting that all have, or too few data sets.
     """
-    rows = [row for row in rows if row.interval and row.method != ORACLE]
+    rows = [row for row in rows if row.interval and not row.reference]
     lines = list(dict.fromkeys(row.line for row in rows))
     if len(lines) < 2:
         raise NotComparableError("there are not two methods with results")

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks import same_kernels, still_improving
-from benchmark.reporting.rows import ORACLE, Row, short_name, task_text
+from benchmark.reporting.rows import Row, short_name, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
 
 _FACTS = (
@@ -105,8 +105,8 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             "ensemble of n: the mean of the logits of the n checkpoints with the best validation accuracies, as in the"
             " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
         )
-    if any(row.method == ORACLE for row in rows):
-        lines.append("oracle: an upper bound that learns from more than a support set; not compared with the others")
+    for name in dict.fromkeys(row.method for row in rows if row.reference):
+        lines.append(f"{name}: an upper bound that learns from more than a support set; not compared with the others")
     if any(map(still_improving.remark, rows)):
         lines.append(still_improving.RULE)
     if any(map(same_kernels.remark, rows)):

@@ -17,9 +17,10 @@ from benchmark.inspection import inspect_run
 from benchmark.trained.run import load_run
 from methods import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.inspection import attention_to_support, attention_weights, variation_share
+from methods.hypertransformer.inspection import attention_to_support, attention_weights
 from methods.hypertransformer.model import HyperTransformer
 from methods.hypertransformer.transformer import Attention
+from methods.variation import variation_share
 from tests.benchmark.helpers import invoke
 from tests.benchmark.trained_runs import train
 from tests.methods.helpers import random_episode, reorder_support, setting_for
