@@ -97,7 +97,7 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _derive(record: Record, out: Path) -> Summary:
-    from benchmark.reporting.figures.accuracy import draw_all
+    from benchmark.reporting.figures import draw_all
     from benchmark.reporting.page import report_page
 
     for library in ("jinja2", "matplotlib"):

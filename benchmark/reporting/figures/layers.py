@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import figure_style
 from benchmark.cells.declared import fixed_option
+from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.figures.panels import (
     accuracy_axis,
     accuracy_lines,
@@ -17,19 +18,19 @@ from benchmark.reporting.rows import Row
 from benchmark.statistics import Interval, NotComparableError, compare
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOGITS, ALL = "logits", "all"
 """What the two names of a method fix its option `generated_layers` at."""
 
 
-def generated_layers(rows: Sequence[Row]) -> "Figure | None":
+def generated_layers(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Accuracy of generating the last layer and all layers over channels, and below it what all layers gain.
 
     One column of panels per task, of the tasks that have both; with references, where the grid has one.
     """
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
     shown = [row for row in rows if (row.reference or _writes(row) in (LOGITS, ALL)) and row.channels and row.interval]
     tasks: dict[str, list[Row]] = {}
@@ -40,7 +41,7 @@ def generated_layers(rows: Sequence[Row]) -> "Figure | None":
     if len(channels) < 2:
         return None
     looks = figure_style.looks([row.line for row in rows])
-    figure = Figure(figsize=(figure_style.COLUMN * len(tasks), 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(figure_style.COLUMN * len(tasks), 4.2), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
     gains: list[Interval] = []
     for (above, below), panel in zip(grid.T, tasks.values(), strict=True):
@@ -103,7 +104,7 @@ def _published_gain(row: Row, partner: Row) -> float | None:
 
 
 FIGURES = (
-    (
+    Figure(
         "generated-layers",
         "Generating the last layer or all of them",
         "Above: test accuracy with its 95 % interval against channels. Below: what generating all layers gains over"

@@ -1,6 +1,7 @@
 """Whether the convolutions that a method generated depend on the task: if not, it is a trained CNN."""
 
 from benchmark.reporting.record import CellRecord
+from benchmark.reporting.remarks.remark import Remark
 from benchmark.reporting.rows import Row
 
 MOST = 0.01
@@ -27,3 +28,6 @@ def remark(row: Row) -> str:
     count = sum(map(same_for_all_tasks, row.cells))
     where = "" if count == len(row.seeds) else f" in {count} of {len(row.seeds)} seeds"
     return f"same kernels for all tasks{where}" if count else ""
+
+
+REMARK = Remark(remark, RULE)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from benchmark.reporting.record import Record
-from benchmark.reporting.remarks import same_kernels, still_improving
+from benchmark.reporting.remarks import REMARKS
 from benchmark.reporting.rows import Row, short_name, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
 
@@ -107,10 +107,7 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
         )
     for name in dict.fromkeys(row.method for row in rows if row.reference):
         lines.append(f"{name}: an upper bound that learns from more than a support set; not compared with the others")
-    if any(map(still_improving.remark, rows)):
-        lines.append(still_improving.RULE)
-    if any(map(same_kernels.remark, rows)):
-        lines.append(same_kernels.RULE)
+    lines += [remark.rule for remark in REMARKS if any(map(remark.of, rows))]
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
     lines += [f"tuned: {record.tuned}"] if record.tuned else []
@@ -167,7 +164,7 @@ def _values(row: Row) -> dict[str, Value]:
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
     values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
-    remarks = (still_improving.remark(row), same_kernels.remark(row))
+    remarks = [remark.of(row) for remark in REMARKS]
     values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
