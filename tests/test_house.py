@@ -6,13 +6,17 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from methods.registry import _HOMES
+from tests.house import FLOORS, METHOD_FLOORS, imports, module_of, room_of
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "optuna", "pandas"}
@@ -57,6 +61,46 @@ def test_every_import_is_declared(folder: str) -> None:
     distributions = importlib.metadata.packages_distributions()
     for name in imported_packages(folder) - sys.stdlib_module_names - {"benchmark", "methods", "learn2learn"}:
         assert declared.intersection(map(canonicalize_name, distributions.get(name, []))), name
+
+
+@pytest.mark.parametrize(("folder", "floors"), [("benchmark", FLOORS), ("methods", METHOD_FLOORS)])
+def test_imports_go_down_the_floors(folder: str, floors: tuple[str, ...]) -> None:
+    """A room imports rooms below it only, so there is no circle; the package's face may name anything in it."""
+    level = {room: floor for floor, room in enumerate(floors)}
+    arrows = {(room_of(one), room_of(other), one, other) for one, other in imports(ROOT / folder) if one != folder}
+    assert len(arrows) > 40
+    upwards = [f"{one} imports {other}" for a, b, one, other in arrows if a != b and level[a] >= level[b]]
+    assert not upwards
+
+
+@pytest.mark.parametrize("folder", ["benchmark", "methods"])
+def test_no_two_files_import_each_other(folder: str) -> None:
+    """Not even through others, and not even inside functions: whoever opens one file needs only those below it."""
+    order = TopologicalSorter[str]()
+    for one, other in imports(ROOT / folder):
+        order.add(one, other)
+    order.prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(("folder", "floors"), [("benchmark", FLOORS), ("methods", METHOD_FLOORS)])
+def test_every_room_has_its_floor(folder: str, floors: tuple[str, ...]) -> None:
+    """And no module lies loose beside the rooms but those that the plan names."""
+    rooms = {room_of(module_of(path, ROOT / folder)) for path in (ROOT / folder).rglob("*.py")} - {folder}
+    assert rooms == set(floors)
+
+
+def test_no_two_grids_have_one_name() -> None:
+    """They would write over each other's runs and results."""
+    names = [yaml.safe_load(path.read_text())["name"] for path in EXPERIMENTS]
+    assert len(names) > 10
+    assert not [name for name, count in Counter(names).items() if count > 1]
+
+
+def test_a_command_has_a_name_of_its_own() -> None:
+    """No function of a command is called as its file is: `tune` in tuning.py, and not in tune.py."""
+    for path in (ROOT / "benchmark").rglob("*.py"):
+        functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert path.parent.name != "commands" or path.stem not in functions, path
 
 
 def test_the_command_line_starts_light() -> None:
@@ -119,7 +163,7 @@ def test_relative_links_in_markdown_resolve() -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=[str(path.relative_to(ROOT)) for path in EXPERIMENTS])
 def test_every_experiment_reads(path: Path) -> None:
-    from benchmark.grid.resolve import read_grid
+    from benchmark.grid import read_grid
 
     read_grid(path)
 

@@ -14,7 +14,7 @@ class TestScore(Frozen):
     Of a task sequence it is the mean over its tasks after the last one, at the length of training.
     `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
     `seconds_per_task` is what adapting to a task and classifying its queries took, see
-    `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None in records from before it was taken.
+    `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None where it was not taken.
     """
 
     __test__ = False  # not a pytest class

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
@@ -32,7 +32,7 @@ from benchmark.machine.files import write_text, write_whole
 from benchmark.machine.frozen import Frozen
 
 if TYPE_CHECKING:
-    from benchmark.grid.resolve import Grid
+    from benchmark.grid import Grid
 
 FORMAT = 1
 """Version of cells.json; a newer one is refused."""
@@ -52,7 +52,7 @@ class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation; older records lack the latter.
+    validation.
     """
 
     key: str
@@ -62,7 +62,7 @@ class CellRecord(Frozen):
     state: State
     result: Result | None
     curve: Curve | None
-    diagnostics: dict[str, float] = Field({})
+    diagnostics: dict[str, float]
 
 
 class _CellsFile(Frozen):
@@ -110,9 +110,7 @@ class Record:
         """Write the files; the same record gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         head = json.dumps({"format": FORMAT, "name": self.name, "axes": dict(self.axes)}, ensure_ascii=False)
-        lines = ",\n".join(
-            cell.model_dump_json(exclude=None if cell.diagnostics else {"diagnostics"}) for cell in self.cells
-        )  # one line per cell
+        lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')
         write_text(folder / "grid.yaml", self.grid_text)
         _save_arrays(folder / "accuracies.npz", self.accuracy)
@@ -165,7 +163,7 @@ def collect(grid: "Grid", experiment: ExperimentFolder) -> Record:
     Raises:
         UserError: a cell's record is damaged.
     """
-    from benchmark.grid.resolve import axis_value
+    from benchmark.grid import axis_value
 
     planned = [(config, {axis: axis_value(config, axis) for axis in grid.axes}) for config in grid.cells]
     axes = {axis: list(values) for axis, values in grid.axes.items()}

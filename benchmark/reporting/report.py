@@ -31,7 +31,7 @@ from benchmark.reporting.tables.results import results_table
 from benchmark.reporting.tables.table import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
-    from benchmark.grid.resolve import Grid
+    from benchmark.grid import Grid
 
 
 def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path) -> Summary:

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.cells import metrics
 from benchmark.cells.folder import State
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 
 CELLS, MEANS = "htbench-cells", "htbench-means"
 """Names of the views: one row per cell, one row per setting with the mean over its seeds."""

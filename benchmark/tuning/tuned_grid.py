@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmark.cells.config import TuneConfig
 from benchmark.cells.declared import size, size_axis
+from benchmark.grid import Grid
 from benchmark.grid.axes import axis_path
-from benchmark.grid.resolve import Grid
 from benchmark.grid.source import dump, load
 from benchmark.machine.files import write_text
 from benchmark.tuning.search import Search

@@ -1,5 +1,6 @@
 """Small real grids for the tests."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,9 +47,9 @@ def invoke(*arguments: object) -> Result:
 
 def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would, in a folder of the test's own."""
-    code = "from benchmark.cli import main; main()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    command = [sys.executable, "-P", "-m", "benchmark", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 def untimed(line: MetricsLine) -> tuple[int, dict[str, float]]:

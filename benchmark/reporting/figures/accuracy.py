@@ -174,7 +174,7 @@ def _size(row: Row) -> float:
 
 
 def _milliseconds(row: Row) -> float:
-    """Per task, mean over seeds; 0 in records from before it was measured."""
+    """Per task, mean over seeds; 0 where it was not measured."""
     tests = [result.ensemble if row.ensemble else result.test for result in row.results]
     seconds = [test.seconds_per_task for test in tests if test and test.seconds_per_task is not None]
     return 1000 * fmean(seconds) if seconds else 0.0

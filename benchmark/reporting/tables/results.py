@@ -57,7 +57,7 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
         columns += _DETAILS
         values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
     caption = f"{record.name}: {', '.join(dict.fromkeys(task_text(cell) for cell in record.cells))}"
-    # Older records lack it, and their tables stay as they are.
+    # A measurement that no cell has is no column, not even in the CSV.
     if all(one.get("ms_per_task") is None for one in values):
         columns = [column for column in columns if column.key != "ms_per_task"]
     if not details:

@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmark.cells.declared import fixed_option, is_reference, size, size_axis
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.options import resolve_options
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from methods import Episode, Method, Setting, register, registry
 
 GRID = """name: widths

@@ -154,3 +154,12 @@ def wait_for(condition: object, seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             pytest.fail("waited in vain")
         time.sleep(0.05)
+
+
+def test_a_users_own_modules_are_not_taken_for_htbench(tmp_path: Path) -> None:
+    """Files of its packages' names in the folder it is started from are neither imported nor run."""
+    for name in ("benchmark", "methods"):
+        (tmp_path / f"{name}.py").write_text("import pathlib; pathlib.Path('imported').touch(); raise SystemExit(3)")
+    done = htbench("run", write_grid(tmp_path), "--no-track", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "imported").exists()

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tracking import Mirror, serve_ui, sync
 from benchmark.tracking.connection import open_experiment
 from benchmark.tracking.one_run_per_key import Runs

@@ -13,7 +13,7 @@ from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.errors import UserError
 from benchmark.execution.cell import run
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from benchmark.training.build import build
 from benchmark.training.trainer import Trainer
 from benchmark.training.warm_start import restore_shared
