@@ -7,7 +7,7 @@ from statistics import fmean
 from benchmark.reporting.figures.ranks import rank_over_datasets
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks.still_improving import improving_seeds
-from benchmark.reporting.rows import ORACLE, Row, settings
+from benchmark.reporting.rows import Row, settings
 from benchmark.reporting.tables.table import Estimate
 from benchmark.statistics import NotComparableError
 
@@ -72,7 +72,7 @@ def _completeness(record: Record) -> str:
 
 
 def _finding(group: Sequence[Row]) -> Finding:
-    learners = [row for row in group if row.interval and row.method != ORACLE]
+    learners = [row for row in group if row.interval and not row.reference]
     with_numbers = sorted(learners, key=lambda row: -row.interval.mean if row.interval else 0.0)
     where = group[0].setting_text
     if not with_numbers:

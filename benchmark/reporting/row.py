@@ -7,14 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cells.declared import is_reference, size, size_axis
 from benchmark.cells.result import Result
 from benchmark.reporting.published import Match
 from benchmark.reporting.record import CellRecord
 from benchmark.reporting.seed_variance import Group
 from benchmark.statistics import Comparison, Interval, Prior, Scores, compare
-
-ORACLE = "oracle"
-"""A method that sees more than a learner may: an upper bound, shown beside the others and never compared with them."""
 
 Standing = Literal["best", "within a point", "undecided", "worse", "one seed", ""]
 """How a row stands to the best of its setting: shown better than all others (Holm-corrected, 5 %); shown not to be more
@@ -92,7 +90,7 @@ class Row:
     def pools(self) -> bool:
         """Whether it tells its group how much trainings differ: several seeds, none collapsed, something trained."""
         several = self.accuracy is not None and len(self.seeds) > 1
-        return several and not any(self.collapsed) and self.method != ORACLE
+        return several and not any(self.collapsed) and not self.reference
 
     @property
     def results(self) -> list[Result]:
@@ -116,8 +114,18 @@ class Row:
 
     @property
     def channels(self) -> int | None:
-        """Channels of the method's network, if it has such an option."""
-        return self.cells[0].config.model.get("channels")
+        """The width of the method's network, which for most methods are its channels; None if it has none."""
+        return size(self.cells[0].config)
+
+    @property
+    def size_text(self) -> str:
+        """The width in words, `8 channels`, or nothing."""
+        return "" if self.channels is None else f"{self.channels} {size_axis(self.method).replace('_', ' ')}"
+
+    @property
+    def reference(self) -> bool:
+        """Whether the method sees more than a learner may: shown beside the others and never compared with them."""
+        return is_reference(self.method)
 
     @property
     def scores(self) -> Scores:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cells.declared import size, size_axis
 from benchmark.reporting.record import CellRecord, Record
-from benchmark.reporting.row import ORACLE, Row, ensemble_suffix, settings
+from benchmark.reporting.row import Row, ensemble_suffix, settings
 from benchmark.reporting.seed_variance import Widths, fallen, group_of, task_of, widths_of
 from benchmark.reporting.standings import judge
 from benchmark.statistics import crossed_bootstrap, episode_interval
 
-__all__ = ["ORACLE", "Row", "make_rows", "settings", "short_name", "task_text"]
+__all__ = ["Row", "make_rows", "settings", "short_name", "task_text"]
 
 DATASET_NAMES = {"omniglot": "Omniglot", "mini_imagenet": "mini-ImageNet", "tiered_imagenet": "tiered-ImageNet"}
 
@@ -80,20 +81,17 @@ def _row(cells: list[CellRecord], record: Record, widths: Widths) -> Row:
         matrix = np.stack([record.accuracy[cell.key] for cell in done]).astype(np.float64)
         if all(cell.key in record.matrices for cell in done):
             matrices = np.stack([record.matrices[cell.key] for cell in done]).astype(np.float64)
-    channels = first.config.model.get("channels")
     # The ensemble does not change the episodes; where it is an axis, its values are kept apart.
     task = task_of(first.config, ensembles_apart="test.ensemble" in axes)
     of_task = widths.get(task, set())
     sizes_apart = len(of_task) > 1
-    size = ""
-    if "method" in record.axes:
-        size = f", {channels} channels" if channels is not None else ", any width" * sizes_apart
+    width = size(first.config)
     row = Row(
-        label=_label(first, axes, channels="method" not in record.axes),
-        line=_label(first, axes, channels=False),
+        label=_label(first, axes, width="method" not in record.axes),
+        line=_label(first, axes, width=False),
         task=task,
-        setting=(task, ("any" if channels is None else channels) if sizes_apart else None),
-        setting_text=task_text(first) + size,
+        setting=(task, ("any" if width is None else width) if sizes_apart else None),
+        setting_text=task_text(first),
         axes=axes,
         cells=tuple(cells),
         seeds=seeds,
@@ -105,6 +103,8 @@ def _row(cells: list[CellRecord], record: Record, widths: Widths) -> Row:
         matrices=matrices,
         group=group_of(first.config, of_task),
     )
+    if "method" in record.axes and (width is not None or sizes_apart):
+        row = replace(row, setting_text=f"{row.setting_text}, {row.size_text or 'any width'}")
     return _with_accuracy(row, matrix)
 
 
@@ -151,9 +151,10 @@ def _ensemble_rows(row: Row, record: Record) -> list[Row]:
     return [_with_accuracy(together, matrix)]
 
 
-def _label(cell: CellRecord, axes: dict[str, Any], *, channels: bool) -> str:
+def _label(cell: CellRecord, axes: dict[str, Any], *, width: bool) -> str:
     """The method and its values on the axes that are about methods or training."""
-    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and (channels or axis != "model.channels"))
+    hidden = None if width else f"model.{size_axis(cell.config.method)}"
+    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and axis != hidden)
     options = [f"{short_name(axis)} {axes[axis]}" for axis in shown if axes[axis] is not None]
     return ", ".join([cell.config.method, *options])
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size
 from benchmark.statistics import Prior, Scores, collapsed, fit_prior, mean_squares, paired_difference
 
 NARROW = 8
@@ -48,19 +49,19 @@ def task_of(config: CellConfig, *, ensembles_apart: bool = False) -> str:
 
 
 def widths_of(configs: Iterable[CellConfig], *, ensembles_apart: bool = False) -> Widths:
-    """The numbers of channels in each task."""
+    """The widths of networks in each task."""
     found: Widths = {}
     for config in configs:
-        channels = config.model.get("channels")
+        width = size(config)
         widths = found.setdefault(task_of(config, ensembles_apart=ensembles_apart), set())
-        if channels is not None:
-            widths.add(channels)
+        if width is not None:
+            widths.add(width)
     return found
 
 
 def group_of(config: CellConfig, widths: set[int], ensemble: int | None = None) -> Group:
     """The group of a cell whose task has these widths."""
-    shape, channels = config.episodes, config.model.get("channels")
+    shape, channels = config.episodes, size(config)
     if len(widths) < 2:
         width = ""
     elif channels is None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmark.reporting.published import find_published
-from benchmark.reporting.row import ORACLE, Row, Standing, compare_rows, settings
+from benchmark.reporting.row import Row, Standing, compare_rows, settings
 from benchmark.reporting.seed_variance import Group, prior_of_differences, prior_of_means
 from benchmark.statistics import Comparison, NotComparableError, adjusted, primary_interval
 
@@ -49,7 +49,7 @@ def _with_rivals(rows: list[Row]) -> list[Row]:
             rivals = tuple(
                 replace(
                     one,
-                    label=f"{one.label}, channels {one.channels}",
+                    label=f"{one.label}, {one.size_text}",
                     setting=row.setting,
                     setting_text=row.setting_text,
                     difference_prior=prior,
@@ -78,7 +78,7 @@ def _compared(rows: list[Row]) -> list[Row]:
 def _judged(group: Sequence[Row]) -> list[Row]:
     """The rows of a setting, each compared with the best."""
     judged = {id(row): row for row in group}
-    learners = [row for row in group if row.interval is not None and row.method != ORACLE]
+    learners = [row for row in group if row.interval is not None and not row.reference]
     if len(learners) < 2:
         return list(group)
     best, *others = sorted(learners, key=lambda row: -row.interval.mean if row.interval else 0.0)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import is_reference
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Result
-from benchmark.reporting.row import ORACLE
 from benchmark.reporting.seed_variance import Group, fallen, group_of, prior_of_means, task_of, widths_of
 from benchmark.statistics import Prior, primary_interval
 from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setting_tags, time_span
@@ -40,7 +41,7 @@ def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[Ru
     widths = widths_of(firsts.values()) if "method" in axes else {}
     groups: dict[Group, list[str]] = {}
     for setting, config in firsts.items():
-        if config.method != ORACLE and not any(fallen(accuracy[setting], config)):
+        if not is_reference(config.method) and not any(fallen(accuracy[setting], config)):
             groups.setdefault(group_of(config, widths.get(task_of(config), set())), []).append(setting)
     priors = {one: prior for of in groups.values() for prior in [prior_of_means(accuracy[s] for s in of)] for one in of}
     return [
@@ -58,14 +59,15 @@ def _aggregate(
     ended = max(end for _, end in spans)
     values: dict[str, float] = {
         "seeds": interval.seeds,
-        "test/accuracy": interval.mean,
-        "test/accuracy_ci_low": interval.low,
-        "test/accuracy_ci_high": interval.high,
+        metrics.TEST_ACCURACY: interval.mean,
+        metrics.TEST_ACCURACY_LOW: interval.low,
+        metrics.TEST_ACCURACY_HIGH: interval.high,
     }
     trainings = [member.result.training for member in members if member.result.training]
     if all(training.steps for training in trainings):
-        values["val/best_accuracy"] = float(np.mean([training.best_validation_accuracy for training in trainings]))
-        values["time/train_s"] = float(np.mean([training.seconds for training in trainings]))
+        best = [training.best_validation_accuracy for training in trainings]
+        values[metrics.BEST_VALIDATION_ACCURACY] = float(np.mean(best))
+        values[metrics.TRAIN_SECONDS] = float(np.mean([training.seconds for training in trainings]))
     varying = params(config, axes)
     note = (
         f"**{config.method}** on {config.dataset.name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"

@@ -1,6 +1,8 @@
 """Which trainings failed to learn what the row's others learnt."""
 
-from benchmark.reporting.row import Row
+from benchmark.reporting.remarks.remark import Remark
+from benchmark.reporting.rows import Row
+from benchmark.statistics.collapse import RULE
 
 
 def remark(row: Row) -> str:
@@ -8,3 +10,6 @@ def remark(row: Row) -> str:
     seeds = [str(seed) for seed, down in zip(row.seeds, row.collapsed, strict=False) if down]
     which = f"(seed{'s' * (len(seeds) > 1)} {', '.join(seeds)})"
     return f"{len(seeds)} of {len(row.seeds)} trainings collapsed {which}" if seeds else ""
+
+
+REMARK = Remark(remark, RULE)

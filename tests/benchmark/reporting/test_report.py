@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_report, write_report
 from benchmark.reporting.findings import findings
 from benchmark.reporting.page import resolved
@@ -271,7 +271,7 @@ def test_a_grid_of_one_cell(tmp_path: Path) -> None:
     grid = make_grid(("protonet",), channels=(8,), seeds=(0,))
     summary = summarize(collect(grid, simulate(grid, tmp_path, lambda _: 0.8)))
     assert len(summary.rows) == 1
-    assert not summary.rows[0].tied_with_best
+    assert not summary.rows[0].bold
 
 
 @pytest.mark.parametrize("name", ["cells.json", "accuracies.npz", "grid.yaml"])

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from benchmark.statistics import (
-    adjusted,
     NotComparableError,
     Ranks,
     Scores,
+    adjusted,
     compare,
     crossed_bootstrap,
     episode_interval,
