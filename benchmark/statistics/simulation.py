@@ -38,7 +38,7 @@ SEED_SD, SHARED_SD, OWN_SD, RESIDUAL_SD = 0.012, 0.035, 0.025, 0.04
 """Standard deviations like those of the committed Omniglot results: of a training's mean, of what makes an episode hard
 for all methods, of what makes it hard for one, and of the rest."""
 
-SIZES, SEEDS = (3, 4, 8, 24), (2, 3, 5)
+SIZES, SEEDS = (2, 3, 4, 8, 24), (2, 3, 5)
 
 Effects = Callable[[np.random.Generator, int, int], NDArray[np.float64]]
 
