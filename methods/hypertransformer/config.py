@@ -34,6 +34,9 @@ class HyperTransformerConfig:
         separate_query_normalization: the query pass has its own trained normalisation scales and offsets.
 
     Transformers, one per generated layer; D is the token width:
+        convolution_tokens: the sample tokens that the convolutions' transformers read: one per support image
+            ("support"), or as many learned constants as there are ways ("learned"), and then the generated
+            convolutions are the same for every task. The linear layer's are of the support images either way.
         generator: "encoder" reads weight and sample tokens together; "encoder-decoder" adds a decoder over the same
             tokens; "separate" encodes the sample tokens and decodes the weight tokens.
         transformer_layers, heads: size of each encoder and decoder.
@@ -91,6 +94,7 @@ class HyperTransformerConfig:
     query_statistics: Literal["batch", "support", "image"] = "batch"
     separate_query_normalization: bool = False
 
+    convolution_tokens: Literal["support", "learned"] = "support"
     generator: Literal["encoder", "encoder-decoder", "separate"] = "encoder"
     transformer_layers: int = searched(3, Range(1, 4))
     heads: int = 2
@@ -168,6 +172,10 @@ class HyperTransformerConfig:
             (self.generate_bias and not convolutions, "generate_bias needs generated convolutions"),
             (self.generate_normalization and not convolutions, "generate_normalization needs generated convolutions"),
             (spatial and not convolutions, "allocation 'spatial' needs generated convolutions"),
+            (
+                self.convolution_tokens == "learned" and not convolutions,
+                "convolution_tokens 'learned' needs generated convolutions",
+            ),
             (spatial and self.generate_bias, "generate_bias needs allocation 'output'"),
             (spatial and self.generate_normalization, "generate_normalization needs allocation 'output'"),
             (
