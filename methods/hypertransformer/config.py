@@ -52,8 +52,11 @@ class HyperTransformerConfig:
         shared_layers: convolutions of the extractor whose features all layers share; 0: no shared features.
         shared_features: how many.
         shared_padding: of those convolutions; "valid" needs at least 7, 15 or 31 pixels for 2, 3 or 4 of them.
-        shared_normalization: batch-normalise after each of them, if any, with the statistics of the task's support
-            images.
+        shared_normalization: normalise after each of them, if any.
+        shared_statistics: with the statistics of the task's support images ("support"), of each image by itself over
+            channels and pixels ("image"), of the support images of all tasks of a step in training and their running
+            averages in evaluation ("batch": ordinary batch normalisation), or with mean 0 and variance 1 ("fixed": an
+            affine map, as the authors' `3-layer-bn`, whose moving statistics are never updated).
         local_features: filters of the extractor in front of each generated layer; None: as many as the larger of the
             layer's input and output channels; 0: only shared features.
         logits_features: the last layer's local features: extracted ("default"), the flattened activations
@@ -110,6 +113,7 @@ class HyperTransformerConfig:
     shared_features: int = searched(32, (16, 32, 64))
     shared_padding: Literal["same", "valid"] = "same"
     shared_normalization: bool = True
+    shared_statistics: Literal["support", "image", "batch", "fixed"] = "support"
     local_features: int | None = None
     logits_features: Literal["default", "passthrough", "mix"] = "default"
     nonlinear_logits_features: bool = False
@@ -208,6 +212,10 @@ class HyperTransformerConfig:
             (
                 self.nonlinear_logits_features and self.logits_features == "passthrough",
                 "nonlinear_logits_features needs logits_features 'default' or 'mix'",
+            ),
+            (
+                self.shared_statistics != "support" and not (self.shared_normalization and self.shared_layers),
+                f"shared_statistics {self.shared_statistics!r} needs shared_layers and shared_normalization",
             ),
             (self.shared_dropout > 0 and self.shared_layers == 0, "shared_dropout needs shared_layers"),
             (self.class_loss > 0 and self.shared_layers == 0, "class_loss needs shared_layers"),
