@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmark.config import EpisodesConfig
 from benchmark.data.augmentation import RANDOM_NUMBERS
 from benchmark.data.dataset import ClassImages
+from benchmark.data.domains import PERMUTATIONS, shown
 from benchmark.data.normalization import Normalization
 from benchmark.errors import UserError
 from benchmark.sequences import in_steps
@@ -99,6 +100,8 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
     if images.augmentation is not None:
         numbers = _augmentation_numbers(drawn).to(device)
         pixels = images.augmentation(pixels.flatten(0, 2), numbers.flatten(0, 2)).view_as(pixels)
+    if images.domains:
+        pixels = _in_domains(pixels, images, drawn)
     labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
 
     shots_px, unlabelled_px, query_px = pixels.split([shape.shots, shape.unlabelled, shape.queries], dim=2)
@@ -112,6 +115,14 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
         ways=ways,
         classes=drawn.classes[:, :ways].to(device) if identities else None,
     )
+
+
+def domains_of(images: ClassImages, drawn: Draw) -> Tensor:
+    """Which of `images.domains` each episode has, (T,) int64: a function of stream and index, never shown to a method.
+
+    A task sequence has one domain throughout.
+    """
+    return _shift_right(_hash(drawn.episodes + _salted(torch.zeros_like(drawn.episodes), 7)), 33) % len(images.domains)
 
 
 def sample(
@@ -180,7 +191,11 @@ def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig,
     digest = hashlib.sha256(f"{dataset_sha256}:{settings}".encode())
     for start in range(0, count, 100):
         drawn = draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count)))
-        for part in (drawn.classes, drawn.rows, drawn.rotations):
+        parts = (drawn.classes, drawn.rows, drawn.rotations)
+        if images.domains:  # without, the digest is as before there were domains
+            digest.update(json.dumps(images.domains).encode())
+            parts = (*parts, domains_of(images, drawn))
+        for part in parts:
             digest.update(part.contiguous().numpy().astype("<i8").tobytes())
     return digest.hexdigest()
 
@@ -215,6 +230,20 @@ def _augmentation_numbers(drawn: Draw) -> Tensor:
     number_TNKR = _hash(image_TNK[..., None] + _salted(torch.arange(RANDOM_NUMBERS, device=image_TNK.device), 6))
     # 20 bits: so far from 1 that a product with a small whole number is not rounded up to that number.
     return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
+
+
+def _in_domains(pixels: Tensor, images: ClassImages, drawn: Draw) -> Tensor:
+    """Pixels (T, N, K, C, H, W) as the domain of each episode shows them."""
+    choice = (_hash(_hash(drawn.episodes[:, None, None] + _salted(drawn.rows, 5))) & (PERMUTATIONS - 1)).to(
+        pixels.device
+    )
+    found = domains_of(images, drawn).tolist()
+    return torch.stack(
+        [
+            shown(one.flatten(0, 1), images.domains[domain], rows.flatten()).unflatten(0, one.shape[:2])
+            for one, domain, rows in zip(pixels, found, choice, strict=True)
+        ]
+    )
 
 
 def _prepared(pixels: Tensor, normalization: Normalization | None) -> Tensor:

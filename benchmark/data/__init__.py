@@ -41,4 +41,4 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     folder = root or Path(os.environ.get(DATA_VARIABLE) or user_cache())
     module = import_module(f"benchmark.data.{config.name}")
     dataset: Dataset = module.load(config, folder)
-    return dataset
+    return dataset if not config.domains else dataset.in_domains(tuple(config.domains))

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from benchmark.data.domains import PLANES, Domain
 from benchmark.data.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.rotations import Rotations
 
@@ -16,6 +17,19 @@ class DatasetSection(BaseModel):
 
     normalization: ClassVar[Normalization | None] = None
     """Of the pixels in episodes; None: they are in [0, 1]."""
+
+    domains: tuple[Domain, ...] | Literal["planes"] = ()
+    """How the images of a task are shown, see `benchmark.data.domains`; none: as they are."""
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, value: tuple[Domain, ...] | Literal["planes"]) -> tuple[Domain, ...]:
+        named = PLANES if value == "planes" else value
+        if len(set(named)) != len(named):
+            raise ValueError(f"name each domain once, not {list(named)}")
+        if len({domain in PLANES for domain in named}) > 1:
+            raise ValueError("first-plane and second-plane have twice the channels; do not mix them with other domains")
+        return named
 
 
 class OmniglotConfig(DatasetSection):
