@@ -191,7 +191,7 @@ def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig,
     digest = hashlib.sha256(f"{dataset_sha256}:{settings}".encode())
     for start in range(0, count, 100):
         drawn = draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count)))
-        parts = (drawn.classes, drawn.rows, drawn.rotations)
+        parts: tuple[Tensor, ...] = (drawn.classes, drawn.rows, drawn.rotations)
         if images.domains:  # without, the digest is as before there were domains
             digest.update(json.dumps(images.domains).encode())
             parts = (*parts, domains_of(images, drawn))

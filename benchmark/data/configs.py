@@ -1,9 +1,9 @@
 """Options of each dataset, typed; light enough to read a grid without importing torch."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from benchmark.data.domains import PLANES, Domain
 from benchmark.data.normalization import CIFAR_100, IMAGENET_84, Normalization
@@ -20,6 +20,12 @@ class DatasetSection(BaseModel):
 
     domains: tuple[Domain, ...] | Literal["planes"] = ()
     """How the images of a task are shown, see `benchmark.data.domains`; none: as they are."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records from before there were domains stay the same to the last byte."""
+        values: dict[str, Any] = dump(self)
+        return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
 
     @field_validator("domains")
     @classmethod
