@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.convolutions import ConvolutionWriter
+from methods.hypertransformer.convolutions import Convolutions, ConvolutionWriter
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
 from methods.networks.conv4 import NetworkWeights, features, flatten, group_tasks, linear, trunk
@@ -79,6 +79,15 @@ class HyperTransformer(ConvolutionWriter):
         """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]."""
         return self._logits(trunk(images, weights.blocks, weights.architecture)[-1], weights)
 
+    def logits_with_kernels_of(self, episode: Episode, donors: Tensor) -> Tensor:
+        """Logits (T, Q, N) as `forward`, but task t has the convolutions written for task `donors[t]`.
+
+        Its last layer is written from its own support set, as seen through them.
+        """
+        written = self.write(episode.support_images, episode.support_labels)
+        solution = self._finish(self.exchanged(written, episode.support_images, donors), episode.support_labels)
+        return self.classify(solution.weights, episode.query_images)
+
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
         """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
 
@@ -119,8 +128,9 @@ class HyperTransformer(ConvolutionWriter):
         return Loss(total, parts)
 
     def _solve(self, episode: Episode) -> _Solution:
-        labels = episode.support_labels
-        written = self.write(episode.support_images, labels)
+        return self._finish(self.write(episode.support_images, episode.support_labels), episode.support_labels)
+
+    def _finish(self, written: Convolutions, labels: Tensor) -> _Solution:
         last, parts = self.linear(written.support, labels, written.shared, written.dropped)
         weights = NetworkWeights(written.blocks, last, self.config.architecture)
         return _Solution(weights, {**written.parts, "linear": parts}, written.shared)

@@ -7,7 +7,7 @@ import matplotlib.figure
 import pytest
 from matplotlib.figure import Figure as Picture
 
-from benchmark.reporting import figures, rebuild_report, write_report
+from benchmark.reporting import figures, rebuild_report, remarks, write_report
 from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.remarks.remark import Remark
 from benchmark.reporting.rows import Row
@@ -30,7 +30,7 @@ def test_one_entry_adds_a_figure_and_a_remark(tmp_path: Path, monkeypatch: pytes
     entry = Figure("row-count", "How many rows", "One bar for each row.", counted)
     monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, entry))
     remark = Remark(lambda row: "of eight" if row.channels == 8 else "", "*Of eight*: the network has eight channels.")
-    monkeypatch.setattr(results, "REMARKS", (*results.REMARKS, remark))
+    monkeypatch.setattr(results, "REMARKS", (*remarks.REMARKS, remark))
     rebuild_report(tmp_path / "out")
 
     assert (tmp_path / "out" / "row-count.svg").is_file()
