@@ -15,7 +15,7 @@ import csv
 import io
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ from scipy import stats
 
 from benchmark.statistics.collapse import collapsed
 from benchmark.statistics.intervals import Interval, MeanSquares, interval_of, mean_squares
-from benchmark.statistics.pooling import Prior, fit_prior
+from benchmark.statistics.pooling import Prior, fit_prior, prior_of_pair
 
 EPISODES = 600
 METHODS = 4
@@ -97,11 +97,13 @@ class Group:
         variances: of the cells, or the pairs, without a collapsed training.
         freedom: seeds - 1.
         total: degrees of freedom of all of them together.
+        alone: of a difference that is the only one, the variances of its two methods.
     """
 
     variances: Sequence[float]
     freedom: int
     total: float
+    alone: tuple[float, float] | None = None
 
 
 Rule = Callable[[Group], Callable[[MeanSquares], Interval]]
@@ -115,6 +117,8 @@ def _own(_: Group) -> Callable[[MeanSquares], Interval]:
 def _from_prior(moderate: Callable[[Prior, float, float], tuple[float, float]]) -> Rule:
     def rule(group: Group) -> Callable[[MeanSquares], Interval]:
         prior = fit_prior(group.variances, [group.freedom] * len(group.variances), group.total)
+        if group.alone:
+            prior = prior_of_pair(*group.alone, group.freedom)
         if prior is None:
             return _own(group)
         return lambda squares: interval_of(
@@ -195,11 +199,18 @@ def simulate(scenario: str, cells: int, seeds: int, repetitions: int, seed: int)
         accuracy = _grid(rng, SCENARIOS[scenario], cells, seeds)
         fallen = [any(collapsed(one, CHANCE)) for one in accuracy]
         pairs = [(a, b) for a, b in combinations(range(cells), 2) if a // METHODS == b // METHODS]
-        _judge(found, "mean", accuracy, fallen, LEVEL, sum(not one for one in fallen) * (seeds - 1))
+        squares = [mean_squares(one) for one in accuracy]
+        own = [one.seed_variance for one in squares]
+        _judge(found, "mean", squares, fallen, LEVEL, _group(own, fallen, seeds - 1))
         standing = [sum(not one for one in fallen[at : at + METHODS]) for at in range(0, cells, METHODS)]
         total = sum(max(count - 1, 0) for count in standing) * (seeds - 1)
-        differences = np.stack([accuracy[a] - accuracy[b] for a, b in pairs])
-        _judge(found, "difference", differences, [fallen[a] or fallen[b] for a, b in pairs], 0.0, total)
+        squares = [mean_squares(accuracy[a] - accuracy[b]) for a, b in pairs]
+        down = [fallen[a] or fallen[b] for a, b in pairs]
+        group = _group([one.seed_variance for one in squares], down, seeds - 1, total)
+        if len(group.variances) == 1:
+            a, b = pairs[down.index(False)]
+            group = replace(group, alone=(own[a], own[b]))
+        _judge(found, "difference", squares, down, 0.0, group)
     return [_summary(quantity, rule, cells, seeds, scenario, hits) for (quantity, rule), hits in found.items()]
 
 
@@ -210,18 +221,20 @@ def _grid(rng: np.random.Generator, effects: Effects, cells: int, seeds: int) ->
     return np.asarray(LEVEL + effects(rng, cells, seeds)[:, :, None] + hard + noise)
 
 
+def _group(variances: Sequence[float], fallen: Sequence[bool], freedom: int, total: float | None = None) -> Group:
+    clean = [one for one, down in zip(variances, fallen, strict=True) if not down]
+    return Group(clean, freedom, float(len(clean) * freedom) if total is None else total)
+
+
 def _judge(
     found: dict[tuple[str, str], list[tuple[bool, bool, float]]],
     quantity: str,
-    matrices: NDArray[np.float64],
+    squares: Sequence[MeanSquares],
     fallen: Sequence[bool],
     truth: float,
-    total: float,
+    group: Group,
 ) -> None:
     """Add (covered, with a collapse, half-width) of each interval of each rule."""
-    squares = [mean_squares(one) for one in matrices]
-    clean = [one.seed_variance for one, down in zip(squares, fallen, strict=True) if not down]
-    group = Group(clean, squares[0].seeds - 1, total)
     for name, rule in RULES.items():
         fitted, alone = rule(group), _own(group)
         for one, down in zip(squares, fallen, strict=True):

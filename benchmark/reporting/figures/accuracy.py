@@ -204,26 +204,29 @@ FIGURES = (
     Figure(
         "accuracy-vs-channels",
         "Accuracy against channels",
-        "Test accuracy with its 95 % interval against the number of channels; crosses are published numbers.",
+        "Test accuracy with its 95 % interval against the number of channels; dots are single trainings, crosses are"
+        " published numbers.",
         accuracy_vs_channels,
     ),
     Figure(
         "accuracy-vs-size",
         "Accuracy against size",
-        "Test accuracy with its 95 % interval against the numbers in the network that classifies one task's queries.",
+        "Test accuracy with its 95 % interval against the numbers in the network that classifies one task's queries;"
+        " dots are single trainings.",
         accuracy_vs_size,
     ),
     Figure(
         "accuracy-vs-time",
         "Accuracy against time",
         "Test accuracy with its 95 % interval against the time to adapt to one task and classify its queries, on the"
-        " machine of the runs; the small numbers are channels.",
+        " machine of the runs; the small numbers are channels, the dots single trainings.",
         accuracy_vs_time,
     ),
     Figure(
         "accuracy-vs-unlabelled",
         "Accuracy against unlabelled images",
-        "Test accuracy with its 95 % interval against the number of unlabelled support images of each class.",
+        "Test accuracy with its 95 % interval against the number of unlabelled support images of each class; dots are"
+        " single trainings.",
         accuracy_vs_unlabelled,
     ),
     Figure(

@@ -95,6 +95,7 @@ def accuracy_lines(
         intervals = [row.interval for row in members if row.interval is not None]
         look = looks[line]
         interval_line(axes, x, intervals, look, line)
+        seed_dots(axes, x, members, look)
         crosses = [(at, row.published[0].published.accuracy) for at, row in zip(x, members, strict=True)
                    if published and row.published]  # fmt: skip
         if crosses:
@@ -144,6 +145,18 @@ def interval_line(
         capsize=2.5,
         label=label,
     )
+
+
+def seed_dots(axes: "Axes", x: Sequence[float], rows: Sequence[Row], look: figure_style.Look) -> None:
+    """The accuracy of each training, in per cent, where a row has several."""
+    dots = [
+        (at, 100 * mean)
+        for at, row in zip(x, rows, strict=True)
+        if len(row.seeds) > 1
+        for mean in row.seed_means.values()
+    ]
+    if dots:
+        axes.plot(*zip(*dots, strict=True), ".", color=look.color, markersize=3.5, alpha=0.55, label="_seeds")
 
 
 def channel_axis(axes: "Axes", channels: Sequence[int]) -> None:
