@@ -15,7 +15,6 @@ from benchmark.reporting.record import CellRecord
 from benchmark.reporting.seed_variance import fallen
 from benchmark.statistics import fit_prior, minimum_detectable_difference
 
-
 ENOUGH = 4
 """Degrees of freedom, seeds beyond the first of a setting, from which on the grid's own cells tell enough."""
 

@@ -148,7 +148,8 @@ def pooled_notes(rows: Sequence[Row]) -> list[str]:
     if not priors:
         return alone
     shown = "; ".join(
-        f"{group.text} ({prior.cells} rows): {100 * sqrt(prior.variance):.1f} points, worth {prior.freedom:.1f} more seeds"
+        f"{group.text} ({prior.cells} rows): {100 * sqrt(prior.variance):.1f} points, worth {prior.freedom:.1f} more"
+        " seeds"
         for group, prior in priors.items()
     )
     return [
