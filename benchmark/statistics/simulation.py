@@ -5,23 +5,16 @@ the mean of each cell and for the paired difference of every two methods of a se
 with the project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of
 trainings that do not collapse: no interval from two trainings can hold what one training in ten would subtract.
 
-    python -m benchmark.statistics.simulation --out results/coverage
-
-writes coverage.csv and coverage.md. Random numbers come from the seed and the names of the case, so that each case can
-be repeated alone, and a new seed is a fresh test.
+`benchmark.statistics.coverage` makes the table and the figure. Random numbers come from the seed and the names of the
+case, so that each case can be repeated alone, and a new seed is a fresh test.
 """
 
-import csv
-import io
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -260,71 +253,3 @@ def _summary(
         float(np.median(width)),
         len(hits),
     )
-
-
-def to_csv(results: Sequence[Coverage]) -> str:
-    """One line per case and rule."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Coverage)])
-    for one in results:
-        values = [getattr(one, field.name) for field in fields(Coverage)]
-        writer.writerow([f"{value:.4f}" if isinstance(value, float) else value for value in values])
-    return out.getvalue()
-
-
-def to_markdown(results: Sequence[Coverage], command: str) -> str:
-    """For means and for differences, by seeds, grid size and rule: coverage in each scenario."""
-    lines = [
-        "# Simulated coverage of nominal 95 % intervals",
-        "",
-        f"Made by `{command}`: {EPISODES} shared episodes, {METHODS} methods to a setting (at most), and the group that"
-        " shares a prior is the whole grid. In percent: intervals that hold the truth, the mean of trainings that do"
-        " not collapse. More numbers are in [coverage.csv](coverage.csv), among them coverage of the cells and pairs"
-        " without a collapsed training; what is simulated is in benchmark/statistics/simulation.py.",
-        "",
-        f"Kept: *{KEPT}*. Before: *{BEFORE}*. Cells and pairs with a collapsed training have their own variance under"
-        " every rule: a wide interval that nearly always covers. The truth does not count what collapses would subtract"
-        " on average: no rule could know of it from two trainings that went well, so a report shows collapses apart.",
-        "",
-        *(f"- {name}: {text}" for name, text in TROUBLES.items()),
-    ]
-    scenarios = list(dict.fromkeys(one.scenario for one in results))
-    for quantity, title in (("mean", "Mean of a cell"), ("difference", "Difference of two methods, paired")):
-        lines += ["", f"## {title}", ""]
-        head = ["seeds", "cells", "rule", *scenarios, "narrowest tenth, unequal", "median half-width, equal (points)"]
-        lines += [f"| {' | '.join(head)} |", f"|{'--:|' * 2}---|{'--:|' * (len(scenarios) + 2)}"]
-        table: dict[tuple[int, int, str], dict[str, Coverage]] = {}
-        for one in results:
-            if one.quantity == quantity:
-                table.setdefault((one.seeds, one.cells, one.rule), {})[one.scenario] = one
-        for (seeds, cells, rule), by_scenario in table.items():
-            shown = [f"{100 * by_scenario[name].coverage:.1f}" for name in scenarios]
-            narrow = f"{100 * by_scenario['unequal'].narrowest_tenth:.1f}"
-            width = f"{100 * by_scenario['equal'].median_half_width:.2f}"
-            name = f"**{rule}**" if rule == KEPT else rule
-            lines.append(f"| {' | '.join([str(seeds), str(cells), name, *shown, narrow, width])} |")
-    return "\n".join([*lines, ""])
-
-
-def main(
-    out: Annotated[Path, typer.Option(help="Folder for coverage.csv and coverage.md")] = Path("results/coverage"),
-    intervals: Annotated[int, typer.Option(help="Cells simulated per case")] = 12000,
-    seed: Annotated[int, typer.Option(help="Another one is a fresh test")] = 20,
-) -> None:
-    """Simulate every case and write the table."""
-    results = [
-        one
-        for seeds in SEEDS
-        for cells in SIZES
-        for scenario in SCENARIOS
-        for one in simulate(scenario, cells, seeds, -(-intervals // cells), seed)
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "coverage.csv").write_text(to_csv(results))
-    command = f"python -m benchmark.statistics.simulation --intervals {intervals} --seed {seed}"
-    (out / "coverage.md").write_text(to_markdown(results, command))
-
-
-if __name__ == "__main__":
-    typer.run(main)
