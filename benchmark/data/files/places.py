@@ -23,6 +23,11 @@ def user_cache() -> Path:
 
 
 def expanded(path: str | Path) -> Path:
+    """A path as `expanded_text` gives it."""
+    return Path(expanded_text(str(path)))
+
+
+def expanded_text(path: str) -> str:
     """A path with `~`, `~user`, `$NAME` and `${NAME}` replaced as a shell does it.
 
     Shells leave these alone inside quotes, in YAML files, and after `=` in `--runs=~/here`.
@@ -35,7 +40,7 @@ def expanded(path: str | Path) -> Path:
     if missing:
         raise UserError(f"{path}: the variable {missing[0]} is not set; set it, or write the path out")
     try:
-        return Path(text).expanduser()
+        return str(Path(text).expanduser()) if text.startswith("~") else text
     except RuntimeError as error:
         raise UserError(f"{path}: there is no such user's home folder; write the path out") from error
 
