@@ -93,6 +93,8 @@ class Dataset:
         sha256: of the images and class names; recorded in every result.
         splits: `train`, `validation` and `test`, disjoint in classes.
         files: what it was read from, if anything.
+        files_sha256: of what is in these files, by split and class, for datasets that are told by it: a user's own
+            pictures. None: the images tell.
         remarks: what is odd about the data, for whoever looks at them.
     """
 
@@ -100,7 +102,19 @@ class Dataset:
     sha256: str
     splits: Mapping[str, ClassImages]
     files: tuple[Path, ...] = ()
+    files_sha256: str | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) that tells which data these are, wherever they lie.
+
+        Of a user's own pictures it is `files_sha256`: the content of the files used, with the names of classes and
+        splits. Otherwise it is `sha256`, of the decoded images and class names (for photographs by split), so that one
+        dataset from two archives of the same pictures is one. How images are used is left to the configuration
+        (`image_size`, `split`, `seed`). `benchmark.data.fingerprint` gives the same without loading.
+        """
+        return self.files_sha256 or self.sha256
 
     def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
         """The same images, shown in one of the domains in each episode."""

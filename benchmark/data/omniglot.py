@@ -37,7 +37,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,8 @@ def load(config: OmniglotConfig, root: Path) -> Dataset:
     """
     pool = read_characters(root / "omniglot")
     splits = ht_split(len(pool.names)) if config.split == "ht" else lake_split(pool.names)
-    return split_dataset(config.name, pool, splits, config.rotations)
+    files = tuple(root / "omniglot" / archive.name for archive in ARCHIVES)
+    return replace(split_dataset(config.name, pool, splits, config.rotations), files=files)
 
 
 def ht_split(characters: int) -> dict[str, list[int]]:

@@ -64,7 +64,8 @@ class Photographs:
         splits = {split: replace(images, normalization=config.normalization) for split, images in splits.items()}
         if config.augment:
             splits["train"] = replace(splits["train"], augmentation=Augmentation(self.crop_padding))
-        return Dataset(self.name, _sha256(indices), splits)
+        files = tuple(file for source in sources.values() for file in source.files)
+        return Dataset(self.name, _sha256(indices), splits, files)
 
     def missing(self, folder: Path, remedy: str) -> UserError:
         """The message for a folder in which no format was found."""
