@@ -10,14 +10,12 @@ Nothing else: `load` finds the file by the configuration's name.
 """
 
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.data.configs import DatasetConfig, FolderConfig
-from benchmark.data.files.class_folders import account as folder_account
-from benchmark.data.files.class_folders import split_folders
+from benchmark.data.files.class_folders import ClassFolders, split_folders
 from benchmark.data.files.fingerprint import folder_fingerprint
 from benchmark.data.files.loaded import Memory
 from benchmark.data.files.places import data_folder, expanded
@@ -45,14 +43,13 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     return dataset.in_domains(config.domains) if config.domains else dataset
 
 
-def account(config: DatasetConfig) -> Iterator[str]:
-    """Lines for the terminal about a user's own files: what is used, ignored, suspicious or refused, before loading.
+def account(config: DatasetConfig) -> dict[str, ClassFolders]:
+    """What is in a user's own folder, by split, or under the name `all`; nothing for other datasets.
 
     Raises:
-        UserError: the files are not there at all.
+        UserError: the folder is not there at all.
     """
-    if isinstance(config, FolderConfig):
-        yield from folder_account(split_folders(expanded(config.path), config.min_images))
+    return split_folders(expanded(config.path), config.min_images) if isinstance(config, FolderConfig) else {}
 
 
 def fingerprint(config: DatasetConfig, root: Path | None = None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -115,6 +116,19 @@ class Dataset:
         (`image_size`, `split`, `seed`). `benchmark.data.fingerprint` gives the same without loading.
         """
         return self.files_sha256 or self.sha256
+
+    def facts(self) -> dict[str, Any]:
+        """What is in it, without the images, as JSON has it."""
+        return {
+            "fingerprint": self.fingerprint,
+            "sha256": self.sha256,
+            "split_sha256": self.split_sha256,
+            "splits": {
+                name: {"classes": s.classes, "images": int(s.first[-1]), "image_shape": list(s.image_shape)}
+                for name, s in self.splits.items()
+            },
+            "remarks": list(self.remarks),
+        }
 
     def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
         """The same images, shown in one of the domains in each episode."""

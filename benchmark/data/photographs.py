@@ -65,7 +65,8 @@ class Photographs:
         if config.augment:
             splits["train"] = replace(splits["train"], augmentation=Augmentation(self.crop_padding))
         files = tuple(file for source in sources.values() for file in source.files)
-        return Dataset(self.name, _sha256(indices), splits, files)
+        remarks = tuple(dict.fromkeys(remark for source in sources.values() for remark in source.remarks))
+        return Dataset(self.name, _sha256(indices), splits, files, remarks=remarks)
 
     def missing(self, folder: Path, remedy: str) -> UserError:
         """The message for a folder in which no format was found."""

@@ -8,7 +8,7 @@ whole).
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ class Source:
     Attributes:
         files: what they are read from.
         classes: starts reading. The order of classes and images depends on the files' content alone.
+        remarks: what seems to be a picture among the files and is not used, or may not be meant to be.
     """
 
     files: Sequence[Path]
     classes: Callable[[], Classes]
+    remarks: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Changes with the path, size or modification time of a file."""
@@ -57,7 +59,11 @@ def class_folders(folder: Path, size: int) -> Sources | None:
     found = all_or_none(folder, ["{}"])
     if found is None:
         return None
-    return {split: _folders_source(read_class_folders(path).files(), size) for split, path in found.items()}
+    read = {split: read_class_folders(path) for split, path in found.items()}
+    return {
+        split: replace(_folders_source(inside.files(), size), remarks=inside.remarks())
+        for split, inside in read.items()
+    }
 
 
 def listed_folders(folder: Path, size: int) -> Sources | None:
@@ -69,14 +75,16 @@ def listed_folders(folder: Path, size: int) -> Sources | None:
     found = all_or_none(folder / "splits" / "bertinetto", ["{}.txt"])
     if found is None:
         return None
-    classes = read_class_folders(folder / "data").files()
+    inside = read_class_folders(folder / "data")
+    classes, remarks = inside.files(), inside.remarks()
     sources = {}
     for split, path in found.items():
         names = sorted(path.read_text().split())
         missing = [name for name in names if name not in classes]
         if missing:
             raise UserError(f"{path} lists {missing[0]}, but there is no folder {folder / 'data' / missing[0]}")
-        sources[split] = _folders_source({name: classes[name] for name in names}, size, path)
+        source = _folders_source({name: classes[name] for name in names}, size, path)
+        sources[split] = replace(source, remarks=remarks)
     return sources
 
 

@@ -24,17 +24,18 @@ State = list[int | str]
 """Of a file: size, times of modification and of change, inode."""
 
 
-def content_hashes(folder: Path, files: Sequence[Path]) -> list[str]:
-    """The SHA-256 of each file, in hex.
+def content_hashes(folder: Path, files: Sequence[Path], algorithm: str = "sha256") -> list[str]:
+    """The SHA-256 of each file, in hex, or its MD5, where that is what is published.
 
     Args:
         folder: names the file in the cache; the files usually lie in it.
         files: what to hash.
+        algorithm: as `hashlib` calls it.
 
     Raises:
         UserError: a file cannot be read.
     """
-    where = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    where = hashlib.sha256(f"{folder.absolute()}:{algorithm}".encode()).hexdigest()[:16]
     cache = user_cache() / "hashes" / f"{where}.json"
     known = read_states(cache)
     kept: dict[str, State] = {}
@@ -48,7 +49,7 @@ def content_hashes(folder: Path, files: Sequence[Path]) -> list[str]:
                 kept[name] = known[name]
             else:
                 with file.open("rb") as opened:
-                    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                    digest = hashlib.file_digest(opened, algorithm).hexdigest()
                 if now - file.stat().st_ctime_ns >= SETTLED_NS:
                     kept[name] = [*state, digest]
         except OSError as error:
