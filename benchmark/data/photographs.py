@@ -16,7 +16,7 @@ unless `partial: true` says that they need not be.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -85,8 +85,9 @@ class Photographs:
                 )
 
 
-def first_found(*found: Sources | None) -> Sources | None:
-    """The first format that is there."""
+def first_found(folders: Iterable[Path], *formats: Callable[[Path], Sources | None]) -> Sources | None:
+    """The first format that is there, in the first folder that has any."""
+    found = (look(folder) for folder in folders for look in formats)
     return next((sources for sources in found if sources is not None), None)
 
 

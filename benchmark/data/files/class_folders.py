@@ -121,7 +121,7 @@ def split_folders(path: Path, min_images: int = 1) -> dict[str, ClassFolders]:
     """
     if not path.is_dir():
         raise UserError(f"dataset.path: {path} is not a folder; give one that has a folder of images per class")
-    found = {split: folder for split, folder in named_splits(path, ["{}"]).items() if folder.is_dir()}
+    found = named_splits(path, ["{}"], folders=True)
     if len(found) < 3:
         if "train" in found and found["train"].name.lower().startswith("train"):
             missing = " or ".join(split for split in ("train", "validation", "test") if split not in found)

@@ -56,13 +56,12 @@ def class_folders(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a split without folder, fewer than two classes in one, a class without images.
     """
-    found = all_or_none(folder, ["{}"])
+    found = all_or_none(folder, ["{}"], folders=True)
     if found is None:
         return None
     read = {split: read_class_folders(path) for split, path in found.items()}
     return {
-        split: replace(_folders_source(inside.files(), size), remarks=inside.remarks())
-        for split, inside in read.items()
+        split: replace(folders_source(inside.files(), size), remarks=inside.remarks()) for split, inside in read.items()
     }
 
 
@@ -83,7 +82,7 @@ def listed_folders(folder: Path, size: int) -> Sources | None:
         missing = [name for name in names if name not in classes]
         if missing:
             raise UserError(f"{path} lists {missing[0]}, but there is no folder {folder / 'data' / missing[0]}")
-        source = _folders_source({name: classes[name] for name in names}, size, path)
+        source = folders_source({name: classes[name] for name in names}, size, path)
         sources[split] = replace(source, remarks=remarks)
     return sources
 
@@ -168,7 +167,8 @@ def entry(content: Any, key: str, path: Path) -> Any:
     return known[key]
 
 
-def _folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+def folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+    """Of pictures in files, by class; `lists` are files that say which."""
     files = [file for members in classes.values() for file in members]
     return Source([*lists, *files], partial(_read_folders, classes, size))
 
@@ -220,8 +220,10 @@ def _png(content: Any, what: str, size: int) -> np.ndarray:
     try:
         raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
         with Image.open(io.BytesIO(raw)) as image:
+            if image.size != (size, size):  # before anything is decoded
+                raise UserError(f"{what}: the images should be ({size}, {size}) pixels, found {image.size}")
             return checked(np.asarray(image.convert("RGB"))[None], size, what)[0]
-    except (OSError, SyntaxError, TypeError, ValueError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{what} cannot be read ({error})") from error
 
 

@@ -36,7 +36,12 @@ class Memory:
             started: when loading began, as `time.time_ns` tells it. Of files that changed later, or shortly before,
                 nobody can say which content was read: they are remembered the next time.
         """
-        folders = {folder for file in files for folder in file.parents if self.root in folder.parents}
+        folders = {
+            folder
+            for inner in {file.parent for file in files}
+            for folder in (inner, *inner.parents)
+            if self.root in folder.parents
+        }
         try:
             states = {str(path): [*state_of(path), fingerprint] for path in files}
             settled = started - max(int(state[2]) for state in states.values()) >= SETTLED_NS
