@@ -2,7 +2,7 @@
 
     python -m benchmark.statistics.coverage --out results/coverage
 
-writes coverage.csv, coverage.md and coverage.svg: two hours on one core with the default number of intervals.
+writes coverage.csv, coverage.md and coverage.svg; it takes half an hour of one core.
 """
 
 import csv
