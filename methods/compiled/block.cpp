@@ -15,6 +15,8 @@
 // Why this is fast: convolved images are never written to memory, only the quarter of them that survives pooling is;
 // and only the winners have a gradient, so that the backward pass needs an eighth or so of the usual arithmetic.
 
+#include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "lanes.h"
@@ -93,79 +95,82 @@ std::vector<float> by_output(const Shape& s, const float* kernel) {
     return found;
 }
 
-// Convolves, pools and rectifies COUNT windows side by side, for VECTORS * LANES output channels. COUNT * VECTORS * 4
-// sums are in flight: eight of them hide the latency of multiply-add, and more would not fit into 16 registers.
+// Convolves, pools and rectifies COUNT windows for VECTORS * LANES output channels. COUNT * VECTORS * 4 sums are in
+// flight: eight of them hide the latency of multiply-add, and many more would not fit into 16 registers.
 template <int LANES, int VECTORS, int COUNT, int INPUTS>
-inline void convolve(const Shape& s, const float* corner, const float* weights, const float* bias, float* out,
-                     uint8_t* winner) {
+inline void convolve(const float* const (&corner)[COUNT], int inputs, int next_row, const float* weights,
+                     const float* bias, size_t out_step, float* out, uint8_t* winner) {
     typedef typename Lanes<LANES>::floats floats;
     typedef typename Lanes<LANES>::ints ints;
-    typedef typename Lanes<LANES>::bytes bytes;
-    const int inputs = INPUTS ? INPUTS : s.inputs, next_row = s.padded_width() * inputs;
+    if (INPUTS) inputs = INPUTS;
     const size_t next_vector = size_t(TAPS) * inputs * LANES;
     floats sum[COUNT][4][VECTORS];
-    for (int c = 0; c < COUNT; c++)
-        for (int p = 0; p < 4; p++)
-            for (int v = 0; v < VECTORS; v++) sum[c][p][v] = bias ? *(const floats*)(bias + v * LANES) : floats{};
+    UNROLL for (int c = 0; c < COUNT; c++)
+        UNROLL for (int p = 0; p < 4; p++)
+            UNROLL for (int v = 0; v < VECTORS; v++)
+                sum[c][p][v] = bias ? *(const floats*)(bias + v * LANES) : floats{};
     for (int dy = 0; dy < 3; dy++)
         for (int dx = 0; dx < 3; dx++) {
-            const float* upper = corner + dy * next_row + dx * inputs;
-            const float* lower = upper + next_row;
+            const int at = dy * next_row + dx * inputs;
             const float* w = weights + (dy * 3 + dx) * inputs * LANES;
-#pragma GCC unroll 4
-            for (int i = 0; i < inputs; i++, w += LANES) {
+            UNROLL for (int i = 0; i < inputs; i++, w += LANES) {
                 floats tap[VECTORS];
-                for (int v = 0; v < VECTORS; v++) tap[v] = *(const floats*)(w + v * next_vector);
-                for (int c = 0; c < COUNT; c++)
-                    for (int v = 0; v < VECTORS; v++) {
-                        sum[c][0][v] += tap[v] * upper[2 * c * inputs + i];
-                        sum[c][1][v] += tap[v] * upper[(2 * c + 1) * inputs + i];
-                        sum[c][2][v] += tap[v] * lower[2 * c * inputs + i];
-                        sum[c][3][v] += tap[v] * lower[(2 * c + 1) * inputs + i];
+                UNROLL for (int v = 0; v < VECTORS; v++) tap[v] = *(const floats*)(w + v * next_vector);
+                UNROLL for (int c = 0; c < COUNT; c++) {
+                    const float* upper = corner[c] + at + i;
+                    const float* lower = upper + next_row;
+                    UNROLL for (int v = 0; v < VECTORS; v++) {
+                        sum[c][0][v] += tap[v] * upper[0];
+                        sum[c][1][v] += tap[v] * upper[inputs];
+                        sum[c][2][v] += tap[v] * lower[0];
+                        sum[c][3][v] += tap[v] * lower[inputs];
                     }
+                }
             }
         }
     // The first of the largest wins, and a NaN beats everything, as in PyTorch.
     auto beats = [](floats a, floats b) { return (a > b) | (a != a); };
-    for (int c = 0; c < COUNT; c++)
-        for (int v = 0; v < VECTORS; v++) {
-            const floats* p[4] = {&sum[c][0][v], &sum[c][1][v], &sum[c][2][v], &sum[c][3][v]};
-            ints second = beats(*p[1], *p[0]), fourth = beats(*p[3], *p[2]);
-            floats top = second ? *p[1] : *p[0], bottom = fourth ? *p[3] : *p[2];
-            ints below = beats(bottom, top);
-            floats best = below ? bottom : top;
-            ints negative = best <= 0;
-            const size_t at = c * s.out_step() + v * LANES;
+    UNROLL for (int c = 0; c < COUNT; c++)
+        UNROLL for (int v = 0; v < VECTORS; v++) {
+            const floats(&p)[4][VECTORS] = sum[c];
+            const ints second = beats(p[1][v], p[0][v]), fourth = beats(p[3][v], p[2][v]);
+            const floats top = second ? p[1][v] : p[0][v], bottom = fourth ? p[3][v] : p[2][v];
+            const ints below = beats(bottom, top);
+            const floats best = below ? bottom : top;
+            const ints negative = best <= 0;
+            const size_t at = c * out_step + v * LANES;
             *(floats*)(out + at) = negative ? floats{} : best;
-            if (winner) {
-                ints which = below ? 2 - fourth : -second;  // a true lane is -1
-                which = negative ? ints{} + NOBODY : which;
-                *(bytes*)(winner + at) = __builtin_convertvector(which, bytes);
-            }
+            if (!winner) continue;
+            const ints which = below ? 2 - fourth : -second;  // a true lane is -1
+            store_bytes<LANES>(negative ? ints{} + NOBODY : which, winner + at);
         }
 }
 
 template <int LANES, int VECTORS, int INPUTS>
 void forward(const Shape& s, const float* images, const float* kernel, const float* bias, float* out, uint8_t* winner) {
     constexpr int TOGETHER = VECTORS == 1 ? 2 : 1, BLOCK = LANES * VECTORS;
+    const int windows = s.windows(), next_row = s.padded_width() * s.inputs;
+    const size_t out_step = s.out_step();
     const std::vector<float> weights = by_output<LANES>(s, kernel);
     std::vector<float> plane(s.plane(), 0.f);
+    std::vector<const float*> corner;  // of every window, its first tap
+    for (int y = 0; y < s.rows(); y++)
+        for (int x = 0; x < s.columns(); x++) corner.push_back(plane.data() + s.window(y, x));
     each_plane(s, [&](int n, int t) {
         into_plane(s, images + s.image_begin(n, t), plane.data());
         for (int o = 0; o < s.outputs; o += BLOCK) {
             const float* w = weights.data() + t * s.kernel() + size_t(o) * TAPS * s.inputs;
             const float* b = bias ? bias + size_t(t) * s.outputs + o : nullptr;
-            size_t at = s.out_begin(n, t) + o;
-            auto go = [&](auto count, const float* corner) {
-                convolve<LANES, VECTORS, count(), INPUTS>(s, corner, w, b, out + at, winner ? winner + at : nullptr);
-                at += count() * s.out_step();
-            };
-            for (int y = 0; y < s.rows(); y++) {
-                int x = 0;
-                for (; x + TOGETHER <= s.columns(); x += TOGETHER)
-                    go(std::integral_constant<int, TOGETHER>(), plane.data() + s.window(y, x));
-                for (; x < s.columns(); x++) go(std::integral_constant<int, 1>(), plane.data() + s.window(y, x));
+            float* to = out + s.out_begin(n, t) + o;
+            uint8_t* who = winner ? winner + s.out_begin(n, t) + o : nullptr;
+            int i = 0;
+            for (; i + TOGETHER <= windows; i += TOGETHER, to += TOGETHER * out_step) {
+                const float* corners[TOGETHER];
+                for (int c = 0; c < TOGETHER; c++) corners[c] = corner[i + c];
+                convolve<LANES, VECTORS, TOGETHER, INPUTS>(corners, s.inputs, next_row, w, b, out_step, to, who);
+                if (who) who += TOGETHER * out_step;
             }
+            if (i < windows) convolve<LANES, VECTORS, 1, INPUTS>({corner[i]}, s.inputs, next_row, w, b, out_step, to, who);
         }
     });
 }

@@ -10,6 +10,7 @@ template <int LANES>
 struct Lanes {
     typedef float floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
     typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+    typedef int16_t halves __attribute__((vector_size(2 * LANES)));
     typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 };
 
@@ -20,3 +21,14 @@ constexpr int WIDEST = 8;
 #else
 constexpr int WIDEST = 4;
 #endif
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+// Keeps the lowest byte of each lane. In two steps, because compilers do a conversion to a quarter lane by lane.
+template <int LANES>
+inline void store_bytes(typename Lanes<LANES>::ints from, uint8_t* to) {
+    typedef typename Lanes<LANES>::halves halves;
+    typedef typename Lanes<LANES>::bytes bytes;
+    const halves half = __builtin_convertvector(from, halves);
+    *(bytes*)to = __builtin_convertvector(half, bytes);
+}
