@@ -1,7 +1,4 @@
-"""Looking inside: whether generated weights depend on the support set, and what the transformers attend to.
-
-Nothing here runs while training, except `variation_share` at validation.
-"""
+"""Looking inside: what the transformers attend to. Nothing here runs while training."""
 
 import math
 from collections.abc import Iterator
@@ -13,22 +10,9 @@ from torch import Tensor, nn
 
 from methods.episode import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.generator import LayerGenerator
 from methods.hypertransformer.layers import ConvLayer, LinearLayer
 from methods.hypertransformer.transformer import Attention
-
-
-def variation_share(weights: Tensor) -> Tensor:
-    """How much of the variance of generated weights is between tasks: a number in [0, 1] for weights (T, ...).
-
-    With w[t, i] the number i of task t's weights, the mean over i of the variance of w[t, i] over t, divided by the
-    variance of w over all t and i. The rest is the variance over i of the mean over t: what all tasks have in common.
-    0: every task gets the same weights, so the transformer ignores the support set. 1: tasks have nothing in common.
-    Weights that do not vary at all have share 0.
-    """
-    rows = weights.flatten(1)
-    between_tasks = rows.var(0, correction=0).mean()
-    total = rows.var(correction=0)
-    return torch.where(total > 0, between_tasks / total, torch.zeros_like(total))
 
 
 class WeightsGenerator(Protocol):
@@ -44,7 +28,8 @@ class WeightsGenerator(Protocol):
 def attention_to_support(model: WeightsGenerator, episode: Episode) -> dict[str, dict[str, Tensor]]:
     """How much the weight tokens of each generated layer attend to each support image.
 
-    Of a task sequence, in the last step, and to the support images that are read then.
+    Of a task sequence, in the last step, and to the support images that are read then. Layers whose transformer reads
+    learned constants are left out.
 
     Returns:
         By generated layer ("conv1" to "conv4", "linear"), then by attention ("encoder 1", "decoder 2 memory"):
@@ -53,7 +38,7 @@ def attention_to_support(model: WeightsGenerator, episode: Episode) -> dict[str,
     last = getattr(model, "linear", None)
     generators = {"linear": last.generator} if isinstance(last, LinearLayer) else {}
     for number, layer in enumerate(model.convolutions, start=1):
-        if isinstance(layer, ConvLayer) and layer.generator is not None:
+        if isinstance(layer, ConvLayer) and isinstance(layer.generator, LayerGenerator):
             generators[f"conv{number}"] = layer.generator
     with ExitStack() as stack:
         recorded = {n: stack.enter_context(recorded_attention(g.transformer)) for n, g in generators.items()}
