@@ -2,7 +2,7 @@
 
 What takes the time of these small networks on a CPU is moving activations through memory. PyTorch writes and reads them
 once for every operation; here a convolution, its pooling and its ReLU are one pass. Nothing depends on this room: where
-there is no C++ compiler, for other devices or types, and for gradients of gradients, PyTorch's operations do the work.
+there is no C++ compiler, for other devices and types, and for gradients of gradients, PyTorch's operations do the work.
 
     library.py      compiles the C++ once per machine, and loads it; says which path is taken
     block.py        convolution with a kernel per task, 2x2 max-pooling, ReLU (block.cpp)

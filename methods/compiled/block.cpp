@@ -23,6 +23,9 @@
 
 namespace {
 
+template <int VALUE>
+using Number = std::integral_constant<int, VALUE>;
+
 constexpr int TAPS = 9;  // of a 3x3 kernel, row by row
 constexpr uint8_t NOBODY = 4;
 
@@ -81,60 +84,59 @@ void out_of_plane(const Shape& s, const float* plane, float* image) {
 
 // ---- Forward: vectors over output channels ------------------------------------------------------------------------
 
-// The kernels of all tasks as (T, CO / LANES, 9, CI, LANES): in the order in which `convolve` reads them.
+// The kernels of all tasks as (T, CO / LANES, 3, CI, 3, LANES): in the order in which `convolve` reads them.
 template <int LANES>
 std::vector<float> by_output(const Shape& s, const float* kernel) {
     std::vector<float> found(s.tasks * s.kernel());
     float* next = found.data();
     for (int t = 0; t < s.tasks; t++, kernel += s.kernel())
         for (int o = 0; o < s.outputs; o += LANES)
-            for (int q = 0; q < TAPS; q++)
+            for (int dy = 0; dy < 3; dy++)
                 for (int i = 0; i < s.inputs; i++)
-                    for (int lane = 0; lane < LANES; lane++)
-                        *next++ = kernel[(size_t(o + lane) * s.inputs + i) * TAPS + q];
+                    for (int dx = 0; dx < 3; dx++)
+                        for (int lane = 0; lane < LANES; lane++)
+                            *next++ = kernel[(size_t(o + lane) * s.inputs + i) * TAPS + dy * 3 + dx];
     return found;
 }
 
-// Convolves, pools and rectifies COUNT windows for VECTORS * LANES output channels. COUNT * VECTORS * 4 sums are in
-// flight: eight of them hide the latency of multiply-add, and many more would not fit into 16 registers.
+// Convolves, pools and rectifies COUNT neighbouring windows of a row for VECTORS * LANES output channels.
+//
+// COUNT * VECTORS * 4 sums are in flight: eight hide the latency of multiply-add, and leave room in 16 registers for
+// the weights of a row of taps. Each pixel is fetched once and meets them all, since fetching would be what takes time.
+// Every sum is made in the same order (dy, i, dx), whatever COUNT is.
 template <int LANES, int VECTORS, int COUNT, int INPUTS>
-inline void convolve(const float* const (&corner)[COUNT], int inputs, int next_row, const float* weights,
-                     const float* bias, size_t out_step, float* out, uint8_t* winner) {
+inline void convolve(const float* corner, int inputs, int next_row, const float* weights, const float* bias,
+                     size_t out_step, float* out, uint8_t* winner) {
     typedef typename Lanes<LANES>::floats floats;
     typedef typename Lanes<LANES>::ints ints;
     if (INPUTS) inputs = INPUTS;
     const size_t next_vector = size_t(TAPS) * inputs * LANES;
-    floats sum[COUNT][4][VECTORS];
-    UNROLL for (int c = 0; c < COUNT; c++)
-        UNROLL for (int p = 0; p < 4; p++)
+    floats sum[2][2 * COUNT][VECTORS];
+    UNROLL for (int y = 0; y < 2; y++)
+        UNROLL for (int x = 0; x < 2 * COUNT; x++)
             UNROLL for (int v = 0; v < VECTORS; v++)
-                sum[c][p][v] = bias ? *(const floats*)(bias + v * LANES) : floats{};
-    for (int dy = 0; dy < 3; dy++)
-        for (int dx = 0; dx < 3; dx++) {
-            const int at = dy * next_row + dx * inputs;
-            const float* w = weights + (dy * 3 + dx) * inputs * LANES;
-            UNROLL for (int i = 0; i < inputs; i++, w += LANES) {
-                floats tap[VECTORS];
-                UNROLL for (int v = 0; v < VECTORS; v++) tap[v] = *(const floats*)(w + v * next_vector);
-                UNROLL for (int c = 0; c < COUNT; c++) {
-                    const float* upper = corner[c] + at + i;
-                    const float* lower = upper + next_row;
-                    UNROLL for (int v = 0; v < VECTORS; v++) {
-                        sum[c][0][v] += tap[v] * upper[0];
-                        sum[c][1][v] += tap[v] * upper[inputs];
-                        sum[c][2][v] += tap[v] * lower[0];
-                        sum[c][3][v] += tap[v] * lower[inputs];
-                    }
+                sum[y][x][v] = bias ? *(const floats*)(bias + v * LANES) : floats{};
+    for (int dy = 0; dy < 3; dy++, corner += next_row)
+        UNROLL_4 for (int i = 0; i < inputs; i++, weights += 3 * LANES) {
+            floats tap[3][VECTORS];
+            UNROLL for (int dx = 0; dx < 3; dx++)
+                UNROLL for (int v = 0; v < VECTORS; v++)
+                    tap[dx][v] = *(const floats*)(weights + dx * LANES + v * next_vector);
+            UNROLL for (int y = 0; y < 2; y++)
+                UNROLL for (int column = 0; column < 2 * COUNT + 2; column++) {
+                    const float pixel = corner[y * next_row + column * inputs + i];
+                    UNROLL for (int dx = 0; dx < 3; dx++)
+                        if (column >= dx && column - dx < 2 * COUNT)
+                            UNROLL for (int v = 0; v < VECTORS; v++) sum[y][column - dx][v] += tap[dx][v] * pixel;
                 }
-            }
         }
     // The first of the largest wins, and a NaN beats everything, as in PyTorch.
     auto beats = [](floats a, floats b) { return (a > b) | (a != a); };
     UNROLL for (int c = 0; c < COUNT; c++)
         UNROLL for (int v = 0; v < VECTORS; v++) {
-            const floats(&p)[4][VECTORS] = sum[c];
-            const ints second = beats(p[1][v], p[0][v]), fourth = beats(p[3][v], p[2][v]);
-            const floats top = second ? p[1][v] : p[0][v], bottom = fourth ? p[3][v] : p[2][v];
+            const floats a = sum[0][2 * c][v], b = sum[0][2 * c + 1][v], d = sum[1][2 * c][v], e = sum[1][2 * c + 1][v];
+            const ints second = beats(b, a), fourth = beats(e, d);
+            const floats top = second ? b : a, bottom = fourth ? e : d;
             const ints below = beats(bottom, top);
             const floats best = below ? bottom : top;
             const ints negative = best <= 0;
@@ -148,29 +150,27 @@ inline void convolve(const float* const (&corner)[COUNT], int inputs, int next_r
 
 template <int LANES, int VECTORS, int INPUTS>
 void forward(const Shape& s, const float* images, const float* kernel, const float* bias, float* out, uint8_t* winner) {
-    constexpr int TOGETHER = VECTORS == 1 ? 2 : 1, BLOCK = LANES * VECTORS;
-    const int windows = s.windows(), next_row = s.padded_width() * s.inputs;
+    constexpr int TOGETHER = VECTORS == 1 ? 2 : 1;
+    const int next_row = s.padded_width() * s.inputs;
     const size_t out_step = s.out_step();
     const std::vector<float> weights = by_output<LANES>(s, kernel);
     std::vector<float> plane(s.plane(), 0.f);
-    std::vector<const float*> corner;  // of every window, its first tap
-    for (int y = 0; y < s.rows(); y++)
-        for (int x = 0; x < s.columns(); x++) corner.push_back(plane.data() + s.window(y, x));
     each_plane(s, [&](int n, int t) {
         into_plane(s, images + s.image_begin(n, t), plane.data());
-        for (int o = 0; o < s.outputs; o += BLOCK) {
+        for (int o = 0; o < s.outputs; o += LANES * VECTORS) {
             const float* w = weights.data() + t * s.kernel() + size_t(o) * TAPS * s.inputs;
             const float* b = bias ? bias + size_t(t) * s.outputs + o : nullptr;
-            float* to = out + s.out_begin(n, t) + o;
-            uint8_t* who = winner ? winner + s.out_begin(n, t) + o : nullptr;
-            int i = 0;
-            for (; i + TOGETHER <= windows; i += TOGETHER, to += TOGETHER * out_step) {
-                const float* corners[TOGETHER];
-                for (int c = 0; c < TOGETHER; c++) corners[c] = corner[i + c];
-                convolve<LANES, VECTORS, TOGETHER, INPUTS>(corners, s.inputs, next_row, w, b, out_step, to, who);
-                if (who) who += TOGETHER * out_step;
+            size_t at = s.out_begin(n, t) + o;
+            auto windows = [&](auto count, int y, int x) {
+                convolve<LANES, VECTORS, count(), INPUTS>(plane.data() + s.window(y, x), s.inputs, next_row, w, b,
+                                                          out_step, out + at, winner ? winner + at : nullptr);
+                at += count() * out_step;
+            };
+            for (int y = 0; y < s.rows(); y++) {
+                int x = 0;
+                for (; x + TOGETHER <= s.columns(); x += TOGETHER) windows(Number<TOGETHER>(), y, x);
+                if (x < s.columns()) windows(Number<1>(), y, x);
             }
-            if (i < windows) convolve<LANES, VECTORS, 1, INPUTS>({corner[i]}, s.inputs, next_row, w, b, out_step, to, who);
         }
     });
 }
@@ -331,9 +331,9 @@ extern "C" void block_backward(const float* images, const float* kernel, const f
     auto colours = [&](auto lanes) {
         backward_of_colours<lanes()>(s, images, grad, winner, grad_kernel, grad_bias);
     };
-    if (inputs % WIDEST == 0) winners(std::integral_constant<int, WIDEST>());
-    else if (inputs % 8 == 0) winners(std::integral_constant<int, 8>());
-    else if (inputs % 4 == 0) winners(std::integral_constant<int, 4>());
-    else if (outputs % 8 == 0) colours(std::integral_constant<int, 8>());
-    else colours(std::integral_constant<int, 4>());
+    if (inputs % WIDEST == 0) winners(Number<WIDEST>());
+    else if (inputs % 8 == 0) winners(Number<8>());
+    else if (inputs % 4 == 0) winners(Number<4>());
+    else if (outputs % 8 == 0) colours(Number<8>());
+    else colours(Number<4>());
 }

@@ -23,6 +23,7 @@ constexpr int WIDEST = 4;
 #endif
 
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
 
 // Keeps the lowest byte of each lane. In two steps, because compilers do a conversion to a quarter lane by lane.
 template <int LANES>

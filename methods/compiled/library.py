@@ -21,44 +21,59 @@ SIGNATURES = {"block_forward": (5, 6), "block_backward": (7, 6)}
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
 VARIABLE = "HTBENCH_KERNEL"
+CHOICES = ("auto", "compiled", "torch")
 PATIENCE = 300.0
 """Seconds to wait for the compiler, which takes about ten on a busy machine."""
 
 _chosen: str | None = None  # by `choose`; None: by the environment variable
+_used = False  # whether the library did anything in this process
 
 
 class UnavailableError(RuntimeError):
     """The compiled path was asked for and cannot be taken."""
 
 
+def choice() -> str:
+    """What was asked for: "auto", "compiled" or "torch".
+
+    Raises:
+        UnavailableError: HTBENCH_KERNEL is none of them.
+    """
+    asked = _chosen or os.environ.get(VARIABLE) or "auto"
+    if asked not in CHOICES:
+        raise UnavailableError(f"{VARIABLE} is {', '.join(CHOICES[:-1])} or {CHOICES[-1]}, not {asked!r}")
+    return asked
+
+
 def load() -> ctypes.CDLL | None:
     """The compiled library, or None where PyTorch does the work.
 
     Raises:
-        UnavailableError: HTBENCH_KERNEL is "compiled", and it cannot be; or it is none of its three values.
+        UnavailableError: "compiled" was asked for, and it cannot be; or something unknown was.
     """
-    choice = _chosen or os.environ.get(VARIABLE) or "auto"
-    if choice not in ("auto", "torch", "compiled"):
-        raise UnavailableError(f"{VARIABLE} is auto, torch or compiled, not {choice!r}")
-    if choice == "torch":
+    asked = choice()
+    if asked == "torch":
         return None
-    library, identity = _compiled()
-    if library is None and choice == "compiled":
-        raise UnavailableError(f"{VARIABLE} is compiled, but {identity}; use auto or torch")
+    library, about = _compiled()
+    if library is None and asked == "compiled":
+        raise UnavailableError(f"{VARIABLE} is compiled, but {about}; use auto or torch")
     return library
 
 
-def path() -> str:
-    """Which path is taken: "torch", or "compiled" with what decides its rounding: source, processor and compiler."""
-    return "torch" if load() is None else _compiled()[1]
-
-
 def describe() -> str:
-    """For people: the path, and where it is PyTorch's the reason."""
+    """For people: which path is open, and where it is PyTorch's the reason.
+
+    Raises:
+        UnavailableError: as `load`.
+    """
     if load() is not None:
-        return path()
-    library, reason = _compiled()
-    return "torch, as chosen" if library is not None else f"torch: {reason}"
+        return _compiled()[1]
+    return "torch, as chosen" if choice() == "torch" else f"torch: {_compiled()[1]}"
+
+
+def taken() -> str:
+    """Which path this process has taken so far: "torch", or "compiled" with what decides its rounding."""
+    return _compiled()[1] if _used else "torch"
 
 
 def choose(path: str | None) -> None:
@@ -68,10 +83,10 @@ def choose(path: str | None) -> None:
 
 
 @contextlib.contextmanager
-def torch_only() -> Iterator[None]:
-    """Inside, PyTorch does all the work: for those who count its operations."""
+def chosen(path: str) -> Iterator[None]:
+    """`choose`, inside only. With "torch" for those who count PyTorch's operations."""
     before = _chosen
-    choose("torch")
+    choose(path)
     try:
         yield
     finally:
@@ -79,14 +94,18 @@ def torch_only() -> Iterator[None]:
 
 
 def takes(*tensors: Tensor | None) -> bool:
-    """Whether the library can work on these tensors (None is nothing to work on): float32 on a CPU, and not empty."""
-    return load() is not None and all(
-        t is None or (t.dtype == torch.float32 and t.device.type == "cpu" and t.numel() > 0) for t in tensors
-    )
+    """Whether the library can work on these tensors (None is nothing to work on): float32 on a CPU, and not empty.
+
+    Not while PyTorch traces a program: an exported one has to run elsewhere.
+    """
+    fit = all(t is None or (t.dtype == torch.float32 and t.device.type == "cpu" and t.numel() > 0) for t in tensors)
+    return fit and not torch.compiler.is_compiling() and not torch.jit.is_tracing() and load() is not None
 
 
 def call(library: ctypes.CDLL, name: str, tensors: Sequence[Tensor | None], *numbers: int) -> None:
     """Call a function of the library with arrays, all contiguous or channels_last, and numbers."""
+    global _used
+    _used = True
     getattr(library, name)(*(None if t is None else t.data_ptr() for t in tensors), *numbers)
 
 
@@ -95,31 +114,33 @@ def _compiled() -> tuple[ctypes.CDLL | None, str]:
     """The library and its name, or None and the reason why there is none. Once per process."""
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))), None)
     if compiler is None:
-        return None, "there is no C++ compiler (c++, g++, clang++)"
+        return None, "there is no C++ compiler (c++, g++ or clang++)"
+    folder = Path(__file__).parent
     try:
         # All macros: they tell the compiler's version, and with -march=native what this very processor can do.
         about = _run(compiler, *FLAGS, "-E", "-dM", "-x", "c++", os.devnull)
         version = _run(compiler, "--version").splitlines()[0]
-        folder = Path(__file__).parent
         texts = [(folder / name).read_text() for name in (*HEADERS, *SOURCES)]
-        digest = hashlib.sha256("\0".join([about, version, *FLAGS, *texts]).encode()).hexdigest()[:16]
-        file = _cache() / f"{digest}.so"
-        if not file.exists():
-            _compile(compiler, [folder / name for name in SOURCES], file)
+        key = _digest("\0".join([about, version, *FLAGS, *texts]).encode())
+        file = _kept(_cache(), key) or _compile(compiler, [folder / name for name in SOURCES], _cache(), key)
         library = ctypes.CDLL(str(file))
         for name, (arrays, numbers) in SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = [ctypes.c_void_p] * arrays + [ctypes.c_int] * numbers, None
-        return library, f"compiled {digest} ({version})"
+        return library, f"compiled {key} by {version}"
     except subprocess.CalledProcessError as error:
         lines = str(error.stderr).strip().splitlines() or [f"exit status {error.returncode}"]
         return None, f"{compiler} failed: {lines[0]}"
-    except (OSError, AttributeError, IndexError, subprocess.SubprocessError) as error:
+    except (OSError, AttributeError, IndexError, ValueError, subprocess.SubprocessError) as error:
         return None, f"it could not be compiled: {error}"
 
 
 def _run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _cache() -> Path:
@@ -130,9 +151,17 @@ def _cache() -> Path:
     return folder
 
 
-def _compile(compiler: str, sources: list[Path], file: Path) -> None:
+def _kept(cache: Path, key: str) -> Path | None:
+    """A library compiled before. Its name ends in a hash of what is in it: loading half a file would be a crash."""
+    for file in sorted(cache.glob(f"{key}-*.so")):
+        if file.stem == f"{key}-{_digest(file.read_bytes())}":
+            return file
+    return None
+
+
+def _compile(compiler: str, sources: Sequence[Path], cache: Path, key: str) -> Path:
     """To a name of its own first, then renamed: of several processes at the same time each finds a whole file."""
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="building-") as folder:
-        built = Path(folder) / file.name
+    with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as folder:
+        built = Path(folder) / "library.so"
         _run(compiler, *FLAGS, *map(str, sources), "-o", str(built))
-        built.replace(file)
+        return built.replace(cache / f"{key}-{_digest(built.read_bytes())}.so")
