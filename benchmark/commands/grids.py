@@ -12,6 +12,7 @@ from benchmark.commands.common import (
     DeviceOption,
     GridArgument,
     JsonOption,
+    KernelOption,
     OnlyOption,
     RunsOption,
     TrackOption,
@@ -20,6 +21,7 @@ from benchmark.commands.common import (
     open_grid,
     open_tracking,
     resolve_device,
+    resolve_kernel,
     resolve_workers,
 )
 from benchmark.errors import UserError
@@ -98,6 +100,7 @@ def run(
     only: OnlyOption = None,
     workers: Annotated[int, typer.Option(min=0, help="Cells at a time; 0: one per core, or one on a GPU")] = 0,
     device: DeviceOption = "auto",
+    kernel: KernelOption = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again")] = False,
     mlflow: UriOption = None,
     track: TrackOption = True,
@@ -114,6 +117,7 @@ def run(
         raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
     todo = [p for p in planned if p.state != "done" and (p.state != "failed" or retry_failed)]
     device = resolve_device(device)
+    arithmetic = resolve_kernel(kernel)
     preflight([p.config for p in todo])
     for cell in todo:
         cell.store.create(cell.config)
@@ -128,6 +132,8 @@ def run(
         + ("" if total is None else f", about {duration(total)} of training"),
         highlight=False,
     )
+    if todo and device == "cpu":
+        console.print(f"kernel: {arithmetic}", highlight=False, markup=False)
     with open_tracking(mlflow, read, experiment, track) as mirror:
         events = execute([p.store for p in todo], workers=workers, device=device)
         try:

@@ -26,7 +26,7 @@ PATIENCE = 300.0
 """Seconds to wait for the compiler, which takes about ten on a busy machine."""
 
 _chosen: str | None = None  # by `choose`; None: by the environment variable
-_used = False  # whether the library did anything in this process
+_calls = 0  # of the library in this process
 
 
 class UnavailableError(RuntimeError):
@@ -41,7 +41,7 @@ def choice() -> str:
     """
     asked = _chosen or os.environ.get(VARIABLE) or "auto"
     if asked not in CHOICES:
-        raise UnavailableError(f"{VARIABLE} is {', '.join(CHOICES[:-1])} or {CHOICES[-1]}, not {asked!r}")
+        raise UnavailableError(f"the kernel ({VARIABLE}) is {', '.join(CHOICES[:-1])} or {CHOICES[-1]}, not {asked!r}")
     return asked
 
 
@@ -56,7 +56,7 @@ def load() -> ctypes.CDLL | None:
         return None
     library, about = _compiled()
     if library is None and asked == "compiled":
-        raise UnavailableError(f"{VARIABLE} is compiled, but {about}; use auto or torch")
+        raise UnavailableError(f"the kernel ({VARIABLE}) is to be compiled, but {about}; use auto or torch")
     return library
 
 
@@ -71,9 +71,14 @@ def describe() -> str:
     return "torch, as chosen" if choice() == "torch" else f"torch: {_compiled()[1]}"
 
 
-def taken() -> str:
-    """Which path this process has taken so far: "torch", or "compiled" with what decides its rounding."""
-    return _compiled()[1] if _used else "torch"
+def calls() -> int:
+    """How often the library was called in this process."""
+    return _calls
+
+
+def taken(since: int = 0) -> str:
+    """Which path was taken after so many calls: "torch", or "compiled" with what decides its rounding."""
+    return _compiled()[1] if _calls > since else "torch"
 
 
 def choose(path: str | None) -> None:
@@ -104,8 +109,8 @@ def takes(*tensors: Tensor | None) -> bool:
 
 def call(library: ctypes.CDLL, name: str, tensors: Sequence[Tensor | None], *numbers: int) -> None:
     """Call a function of the library with arrays, all contiguous or channels_last, and numbers."""
-    global _used
-    _used = True
+    global _calls
+    _calls += 1
     getattr(library, name)(*(None if t is None else t.data_ptr() for t in tensors), *numbers)
 
 
