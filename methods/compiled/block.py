@@ -1,6 +1,5 @@
 """A convolution with a kernel per task, 2x2 max-pooling and ReLU as one operation, and its gradients."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from methods.compiled import library
+from methods.compiled.twice import differentiable
 
 LANES = 4
 """Channels come in multiples of it, the shortest vector."""
@@ -53,7 +53,7 @@ class _ConvolvePool(Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel, bias, winner = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients
-            return _differentiable(x, kernel, bias, grads[0], ctx.needs_input_grad)
+            return differentiable(_with_torch, (x, kernel, bias), grads[0], ctx.needs_input_grad)
         grad = grads[0].contiguous(memory_format=torch.channels_last)
         grad_x = _empty(*x.shape) if ctx.needs_input_grad[0] else None
         grad_kernel = kernel.new_zeros(kernel.shape)
@@ -78,13 +78,6 @@ def _empty(*shape: int) -> Tensor:
     return torch.empty(shape, memory_format=torch.channels_last)
 
 
-def _differentiable(
-    x: Tensor, kernel: Tensor, bias: Tensor | None, grad: Tensor, wanted: Sequence[bool]
-) -> tuple[Tensor | None, ...]:
-    """The gradients that are wanted, made once more from PyTorch's operations, which have gradients themselves."""
-    given = (x, kernel, bias)
+def _with_torch(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     shift = None if bias is None else bias.flatten()
-    out = F.relu(F.max_pool2d(F.conv2d(x, kernel.flatten(0, 1), shift, padding=1, groups=len(kernel)), 2))
-    inputs = [tensor for tensor, wants in zip(given, wanted, strict=True) if tensor is not None and wants]
-    found = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-    return tuple(next(found) if wants else None for wants in wanted)
+    return F.relu(F.max_pool2d(F.conv2d(x, kernel.flatten(0, 1), shift, padding=1, groups=len(kernel)), 2))

@@ -14,9 +14,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCES = ("block.cpp",)
+SOURCES = ("block.cpp", "rows.cpp")
 HEADERS = ("lanes.h",)
-SIGNATURES = {"block_forward": (5, 6), "block_backward": (7, 6)}
+SIGNATURES = {
+    "block_forward": (5, 6),
+    "block_backward": (7, 6),
+    "rows_moments": (3, 3),
+    "rows_affine": (4, 3),
+    "rows_sums": (5, 3),
+    "rows_gradient": (6, 3),
+    "windows_largest": (3, 4),
+    "windows_gradient": (7, 4),
+}
 """Of each function: how many arrays it takes, null where there is nothing, and how many ints after them."""
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
@@ -104,7 +113,7 @@ def takes(*tensors: Tensor | None) -> bool:
     Not while PyTorch traces a program: an exported one has to run elsewhere.
     """
     fit = all(t is None or (t.dtype == torch.float32 and t.device.type == "cpu" and t.numel() > 0) for t in tensors)
-    return fit and not torch.compiler.is_compiling() and not torch.jit.is_tracing() and load() is not None
+    return fit and not torch.compiler.is_compiling() and load() is not None
 
 
 def call(library: ctypes.CDLL, name: str, tensors: Sequence[Tensor | None], *numbers: int) -> None:

@@ -146,7 +146,7 @@ def test_gradients_of_gradients_are_pytorchs() -> None:
     def curvature(function: Callable[..., Tensor], tensors: list[Tensor]) -> list[Tensor]:
         leaves = [tensor.clone().requires_grad_() for tensor in tensors]
         grads = torch.autograd.grad(function(*leaves).square().sum(), leaves, create_graph=True)
-        return list(torch.autograd.grad(sum(grad.square().sum() for grad in grads), leaves))
+        return list(torch.autograd.grad(torch.stack([grad.square().sum() for grad in grads]).sum(), leaves))
 
     tensors = random(2, 2, 4, 8, 6, 5)
     expected = curvature(by_torch, [tensor.double() for tensor in tensors])
