@@ -130,21 +130,13 @@ inline void convolve(const float* corner, int inputs, int next_row, const float*
                             UNROLL for (int v = 0; v < VECTORS; v++) sum[y][column - dx][v] += tap[dx][v] * pixel;
                 }
         }
-    // The first of the largest wins, and a NaN beats everything, as in PyTorch.
-    auto beats = [](floats a, floats b) { return (a > b) | (a != a); };
     UNROLL for (int c = 0; c < COUNT; c++)
         UNROLL for (int v = 0; v < VECTORS; v++) {
-            const floats a = sum[0][2 * c][v], b = sum[0][2 * c + 1][v], d = sum[1][2 * c][v], e = sum[1][2 * c + 1][v];
-            const ints second = beats(b, a), fourth = beats(e, d);
-            const floats top = second ? b : a, bottom = fourth ? e : d;
-            const ints below = beats(bottom, top);
-            const floats best = below ? bottom : top;
-            const ints negative = best <= 0;
+            const Largest<LANES> best(sum[0][2 * c][v], sum[0][2 * c + 1][v], sum[1][2 * c][v], sum[1][2 * c + 1][v]);
+            const ints nobody = best.value <= 0;
             const size_t at = c * out_step + v * LANES;
-            *(floats*)(out + at) = negative ? floats{} : best;
-            if (!winner) continue;
-            const ints which = below ? 2 - fourth : -second;  // a true lane is -1
-            store_bytes<LANES>(negative ? ints{} + NOBODY : which, winner + at);
+            *(floats*)(out + at) = nobody ? floats{} : best.value;
+            if (winner) store_bytes<LANES>(nobody ? ints{} + NOBODY : best.which, winner + at);
         }
 }
 

@@ -1,4 +1,4 @@
-// Short vectors of floats, and the widest that this processor has.
+// Short vectors of floats, the widest that this processor has, and 2x2 max-pooling of them.
 //
 // `vector_size` is understood by GCC and Clang: arithmetic on such a type works on all its lanes at once, a comparison
 // gives a mask of ints, and `mask ? a : b` chooses lane by lane. `aligned(4)` allows them anywhere in an array of floats.
@@ -33,3 +33,21 @@ inline void store_bytes(typename Lanes<LANES>::ints from, uint8_t* to) {
     const halves half = __builtin_convertvector(from, halves);
     *(bytes*)to = __builtin_convertvector(half, bytes);
 }
+
+// The largest of a window's pixels 0 1 / 2 3, lane by lane, and which it was. The first of the largest wins, and a NaN
+// beats everything, as in PyTorch.
+template <int LANES>
+struct Largest {
+    typedef typename Lanes<LANES>::floats floats;
+    typedef typename Lanes<LANES>::ints ints;
+    floats value;
+    ints which;
+    Largest(floats first, floats second, floats third, floats fourth) {
+        const ints right = beats(second, first), right_below = beats(fourth, third);
+        const floats upper = right ? second : first, lower = right_below ? fourth : third;
+        const ints below = beats(lower, upper);
+        value = below ? lower : upper;
+        which = below ? 2 - right_below : -right;  // a true lane is -1
+    }
+    static ints beats(floats one, floats other) { return (one > other) | (one != one); }
+};

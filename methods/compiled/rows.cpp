@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "lanes.h"
+
 namespace {
 
 constexpr int BLOCK = 64;  // rows summed in float before the sum goes into a double
@@ -97,6 +99,15 @@ void gradient(const float* __restrict x, const float* __restrict grad, const flo
         }
 }
 
+template <int LANES>
+inline void largest_of(const float* corner, size_t right, size_t below, float* largest, uint8_t* winner) {
+    typedef typename Lanes<LANES>::floats floats;
+    auto at = [=](size_t offset) { return *(const floats*)(corner + offset); };
+    const Largest<LANES> best(at(0), at(right), at(below), at(below + right));
+    *(floats*)largest = best.value;
+    store_bytes<LANES>(best.which, winner);
+}
+
 }  // namespace
 
 // Mean and biased variance of each channel.
@@ -122,25 +133,18 @@ extern "C" void rows_gradient(const float* x, const float* grad, const float* by
     (rectify ? gradient<true> : gradient<false>)(x, grad, by_grad, by_x, constant, out, rows, channels);
 }
 
-// The largest of every window, and which it was: the first of equals; a NaN is larger than everything.
+// The largest of every window, and which it was.
 extern "C" void windows_largest(const float* x, float* largest, uint8_t* winner, int images, int height, int width,
                                 int channels) {
-    auto beats = [](float a, float b) { return (a > b) | (a != a); };
     const size_t line = size_t(width) * channels;
     for (int n = 0; n < images; n++, x += height * line)
         for (int y = 0; y < height / 2; y++)
             for (int i = 0; i < width / 2; i++, largest += channels, winner += channels) {
-                const float *__restrict upper = x + 2 * y * line + 2 * i * size_t(channels), *__restrict lower = upper + line;
-                float* __restrict to = largest;
-                uint8_t* __restrict who = winner;
-                for (int c = 0; c < channels; c++) {
-                    const float a = upper[c], b = upper[channels + c], d = lower[c], e = lower[channels + c];
-                    const bool second = beats(b, a), fourth = beats(e, d);
-                    const float top = second ? b : a, bottom = fourth ? e : d;
-                    const bool below = beats(bottom, top);
-                    to[c] = below ? bottom : top;
-                    who[c] = below ? 2 + fourth : second;
-                }
+                const float* corner = x + 2 * y * line + 2 * i * size_t(channels);
+                int c = 0;
+                for (; c + WIDEST <= channels; c += WIDEST)
+                    largest_of<WIDEST>(corner + c, channels, line, largest + c, winner + c);
+                for (; c < channels; c++) largest_of<1>(corner + c, channels, line, largest + c, winner + c);
             }
 }
 
