@@ -39,17 +39,18 @@ def plan(
 ) -> None:
     """List the cells with their state, the time they will take and the smallest difference the test can detect."""
     from benchmark.execution import display
-    from benchmark.execution.plan import make_plan, measure_speed, preflight, unknown_speeds
+    from benchmark.execution.plan import Datasets, make_plan, measure_speed, preflight, unknown_speeds
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
     if timing:
         preflight([p.config for p in planned if p.state == "missing"])
         speeds: dict[str, float] = {}
+        datasets = Datasets()
         with console.status("") as status:
             for number, config in enumerate(unknown := unknown_speeds(planned), 1):
                 status.update(f"timing {config.method} ({number}/{len(unknown)})")
-                speeds |= measure_speed(config)
+                speeds |= measure_speed(config, datasets)
         planned = make_plan(cells, experiment, speeds)
     detectable = _detectable(planned)
     if as_json:

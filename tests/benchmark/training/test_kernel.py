@@ -8,8 +8,10 @@ import torch
 
 from benchmark.cells import checkpoint
 from benchmark.cells.folder import CellFolder
+from benchmark.errors import UserError
 from benchmark.execution.cell import run
 from methods.compiled import library
+from tests.benchmark.helpers import invoke, write_grid
 from tests.benchmark.trained_runs import configure
 
 STEPS = {"batch": 4, "steps": 4, "validate_every": 2, "validation_episodes": 10}
@@ -97,3 +99,13 @@ def test_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with library.chosen("torch"):
         run(store, "cpu")
     assert kernel_of(store) == f"{began} then torch"
+
+
+def test_a_kernel_that_is_not_to_be_had_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = write_grid(tmp_path)
+    for wrong in ("fast", "compiled"):
+        with library.chosen(""), pytest.raises(UserError, match=r"the kernel .* (auto, compiled or|no compiler)"):
+            without_compiler(monkeypatch)
+            invoke("run", grid, "--no-track", "--runs", tmp_path, "--kernel", wrong)
