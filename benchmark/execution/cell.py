@@ -53,11 +53,13 @@ def run(store: CellFolder, device: str) -> Result:
     import torch
 
     from benchmark.training.trainer import DivergedError
+    from methods.compiled import library
 
     torch.set_num_threads(1)
     config = store.config()
     try:
-        return _train_and_score(store, config, torch.device(device))
+        with library.chosen(library.choice()):  # `_train` may choose what training began with
+            return _train_and_score(store, config, torch.device(device))
     except DivergedError as error:
         failure = Failure(kind="diverged", reason=str(error))
     except UserError as error:
@@ -79,6 +81,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     from benchmark.machine import provenance
     from benchmark.scoring import scoring
     from benchmark.scoring.frozen import run_frozen_test
+    from benchmark.training import kernel
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
@@ -124,7 +127,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
         provenance=Provenance(
             commit=commit,
             uncommitted_changes=changed,
-            versions=provenance.versions(),
+            versions={**provenance.versions(), "kernel": kernel.name(progress.kernels)},
             hardware=provenance.hardware(),
             device=str(device),
             started=started.isoformat(timespec="seconds"),
@@ -156,7 +159,9 @@ def _train(
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
+    from benchmark.training import kernel
     from benchmark.training.trainer import Progress, Trainer
+    from methods.compiled import library
 
     if not method.learned_parameters():
         keeper.keep_best(method.state_dict())
@@ -164,6 +169,8 @@ def _train(
     trainer = Trainer(config, method, train, validation)
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
+        if trainer.progress.step > 0:
+            library.choose(kernel.continue_with(trainer.progress.kernels or ["torch"]))  # none: a checkpoint of old
         store.drop_metrics_after(trainer.progress.step)
     elif not trainer.decided:
         trainer.decide()
