@@ -115,10 +115,7 @@ def test_each_cell_of_the_table_of_differences_is_its_pair() -> None:
         for channels, cell in zip(header[3:], cells, strict=True):
             if quoted := re.fullmatch(rf"([+-])({NUMBER}) ± ({NUMBER})", cell):
                 setting = f"Omniglot 20-way {shots}-shot, {channels}"
-                a, b = (
-                    name if name == "protonet" else f"{name}, query statistics {statistics}"
-                    for name in methods.split(" - ")
-                )
+                a, b = (name if name == "protonet" else f"{name} ({statistics})" for name in methods.split(" - "))
                 pair = pairs[(setting, a, b) if quoted[1] == "+" else (setting, b, a)]
                 assert rounded(quoted[2], pair["difference"]), (setting, methods, statistics)
                 assert rounded(quoted[3], pair["difference_half_width"]), (setting, methods, statistics)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.cells.declared import is_reference, size, size_axis
 from benchmark.cells.result import Result
+from benchmark.reporting.labels import label_of, natural_place, short_name
 from benchmark.reporting.published import Match, find_published
 from benchmark.reporting.record import CellRecord, Record
 from benchmark.statistics import (
@@ -131,14 +132,10 @@ def task_text(cell: CellRecord) -> str:
     return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
 
 
-def short_name(axis: str) -> str:
-    """An axis as a column title: `model.channels` is `channels`."""
-    return axis.rpartition(".")[2].replace("_", " ")
-
-
 def make_rows(record: Record) -> list[Row]:
-    """One row per combination of all axes but the seed, in the order of the grid, each compared within its setting.
+    """One row per combination of all axes but the seed, each compared within its setting.
 
+    They are in the order of the grid, but numbers ascend: 4, 8, 16 channels, however the grid lists them.
     Ensembles of checkpoints get a row of their own below, and are compared among themselves.
     """
     groups: dict[str, list[CellRecord]] = {}
@@ -146,7 +143,7 @@ def make_rows(record: Record) -> list[Row]:
         groups.setdefault(cell.config.model_copy(update={"seed": 0}).key, []).append(cell)
     sizes_apart = "method" in record.axes
     rows = []
-    for cells in groups.values():
+    for cells in sorted(groups.values(), key=lambda cells: natural_place(cells[0].axes, record.axes)):
         row = _row(sorted(cells, key=lambda cell: cell.config.seed), record, sizes_apart)
         rows += [row, *_ensemble_rows(row, record)]
     return _compared(rows)
@@ -179,8 +176,8 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
     test = first.config.test.model_dump_json(exclude=set() if "test.ensemble" in axes else {"ensemble"})
     task = "".join((first.config.dataset.model_dump_json(), first.config.episodes.model_dump_json(), test))
     row = Row(
-        label=_label(first, axes, width=not sizes_apart),
-        line=_label(first, axes, width=False),
+        label=_label(first, record, width=not sizes_apart),
+        line=_label(first, record, width=False),
         task=task,
         setting=(task, width),
         setting_text=task_text(first),
@@ -244,12 +241,13 @@ def _ensemble_suffix(size: int) -> str:
     return f" · ensemble of {size}"
 
 
-def _label(cell: CellRecord, axes: dict[str, Any], *, width: bool) -> str:
+def _label(cell: CellRecord, record: Record, *, width: bool) -> str:
     """The method and its values on the axes that are about methods or training."""
     hidden = None if width else f"model.{size_axis(cell.config.method)}"
-    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and axis != hidden)
-    options = [f"{short_name(axis)} {axes[axis]}" for axis in shown if axes[axis] is not None]
-    return ", ".join([cell.config.method, *options])
+    told = {
+        axis: value for axis, value in cell.axes.items() if axis.startswith(("model.", "train.")) and axis != hidden
+    }
+    return label_of(cell.config.method, told, record.axes)
 
 
 def _problems(cells: list[CellRecord]) -> list[str]:

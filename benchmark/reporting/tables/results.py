@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from benchmark.reporting.labels import short_name
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks import REMARKS
-from benchmark.reporting.rows import Row, short_name, task_text
+from benchmark.reporting.rows import Row, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
 
 _FACTS = (

@@ -115,7 +115,7 @@ def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> N
     (panel,) = figure.axes
     assert panel.get_title() == "Omniglot 5-way 1-shot"
     lines = {str(one.get_label()): one for one in panel.containers if isinstance(one, ErrorbarContainer)}
-    assert set(lines) == {"ht-logits, transformer layers 1", "ht-logits, transformer layers 3"}
+    assert set(lines) == {"ht-logits (transformer layers 1)", "ht-logits (transformer layers 3)"}
     for label, line in lines.items():
         x, y = line.lines[0].get_data()
         assert np.asarray(x).tolist() == [0, 2, 8]
