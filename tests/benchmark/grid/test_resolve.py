@@ -87,7 +87,7 @@ def test_a_method_without_channels(tmp_path: Path) -> None:
 
 
 def test_a_question_does_not_change_a_key(tmp_path: Path) -> None:
-    plain, asked = read(tmp_path, BASE), read(tmp_path, BASE + "question: Is it any good?\n")
+    plain, asked = (read(tmp_path, BASE + "method: toy\n" + line) for line in ("", "question: Is it any good?\n"))
     assert [cell.key for cell in asked.cells] == [cell.key for cell in plain.cells]
 
 
