@@ -168,7 +168,7 @@ def _told(svg: str) -> str:
     for kind, told, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         series, *points = told.split(_SIGN)
         # A line's markers are the next `use` elements, in the order of its points.
-        between = re.split(r"<use ([^>]*)/>", rest, maxsplit=len(points))
+        between = re.split(r"<use ([^>]*)/>", rest, maxsplit=len(points)) if points else [rest]
         titled = zip(between[1::2], points, between[2::2], strict=True)
         body = between[0] + "".join(f"<use {at}><title>{title}</title></use>{after}" for at, title, after in titled)
         found.append(f'<g data-{kind}="{series}">{body}')

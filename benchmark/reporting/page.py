@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmark.reporting.figures.figure import Figure
+from benchmark.reporting.figures.figure import Drawn
 from benchmark.reporting.figures.ranks import why_no_diagram
 from benchmark.reporting.findings import findings, headlines
 from benchmark.reporting.record import Record
@@ -51,7 +51,7 @@ SECTIONS = (
 """The sections in the order of the page; to add one, write its template and give it a place here."""
 
 
-def report_page(summary: "Summary", figures: Sequence[Figure], facts: dict[str, Any], folder: Path) -> str:
+def report_page(summary: "Summary", figures: Sequence[Drawn], facts: dict[str, Any], folder: Path) -> str:
     """The page; `folder` holds the figures."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
