@@ -86,12 +86,13 @@ def in_panels(
 
 
 def _places(counts: Sequence[int], across: int) -> list[tuple[int, int]]:
-    """Line and column of every panel: facets of one key begin a line, if any key has several."""
+    """Line and column of every panel: several facets of one key have lines of their own."""
     found: list[tuple[int, int]] = []
-    line = column = 0
+    line = column = before = 0
     for count in counts:
-        if column and max(counts) > 1:
+        if column and max(count, before) > 1:
             line, column = line + 1, 0
+        before = count
         for _ in range(count):
             if column == across:
                 line, column = line + 1, 0
