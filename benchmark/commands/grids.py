@@ -1,6 +1,7 @@
 """Commands on a grid: plan, run, status, report."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,7 @@ def plan(
 ) -> None:
     """List the cells with their state, the time they will take and the smallest difference the test can detect."""
     from benchmark.execution import display
+    from benchmark.execution.detectable import detectable
     from benchmark.execution.plan import make_plan, measure_speed, preflight, unknown_speeds
 
     read, cells, experiment = open_grid(grid, runs, only)
@@ -49,11 +51,11 @@ def plan(
                 status.update(f"timing {config.method} ({number}/{len(unknown)})")
                 speeds |= measure_speed(config)
         planned = make_plan(cells, experiment, speeds)
-    detectable = _detectable(planned)
+    found = detectable(planned, RESULTS)
     if as_json:
         print(
             json.dumps(
-                {"name": read.name, "cells": [_cell_json(p) for p in planned], "detectable": detectable}, indent=1
+                {"name": read.name, "cells": [_cell_json(p) for p in planned], "detectable": asdict(found)}, indent=1
             )
         )
         return
@@ -61,22 +63,7 @@ def plan(
     lefts = [p.remaining_seconds for p in planned]
     total = None if None in lefts else sum(left or 0.0 for left in lefts)
     console.print(f"\n{len(planned)} cells, about {display.duration(total)} of training left (one core, or one GPU).")
-    console.print(_detectable_text(detectable))
-
-
-def _detectable(planned: "list[PlannedCell]") -> dict[str, Any]:
-    from benchmark.statistics import minimum_detectable_difference
-
-    seeds = len({p.config.seed for p in planned})
-    episodes = min(p.config.test.episodes for p in planned)
-    return {"seeds": seeds, "episodes": episodes, "difference": minimum_detectable_difference(seeds, episodes)}
-
-
-def _detectable_text(detectable: dict[str, Any]) -> str:
-    return (
-        f"Two methods {detectable['difference']:.1%} apart will be told apart four times in five"
-        f" ({detectable['seeds']} seed(s), {detectable['episodes']} shared test episodes, paired, 5 % level)."
-    )
+    console.print(found.sentence)
 
 
 def _cell_json(planned: "PlannedCell") -> dict[str, Any]:

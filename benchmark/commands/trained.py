@@ -86,10 +86,10 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Classify your own pictures. Exit status 1 if some of them cannot be read."""
-    from benchmark.trained import prediction as prediction
+    from benchmark.trained.prediction import classify
     from benchmark.trained.run import load_run
 
-    answer = prediction.predict(load_run(run), support, query, invert, unlabelled)
+    answer = classify(load_run(run), support, query, invert, unlabelled)
     if as_json:
         rows: list[dict[str, Any]] = [
             {"file": str(p.file), "label": p.label, "probability": p.probability, "probabilities": p.probabilities}

@@ -23,8 +23,9 @@ class Finding:
         setting: in words.
         best: label of the row with the highest mean; empty without results.
         accuracy: of that row, in words.
-        sure: `yes` if it beats every other; `models` if it does, but with one seed, so that only these trained models
-            are known to differ; `no` if some cannot be told from it; `alone` if nothing was compared.
+        sure: `yes` if it is shown better than every other; `close` if not, but shown to be within a point of the best;
+            `no` if it is undecided; `models` with one seed, which says nothing about methods; `alone` if nothing was
+            compared.
         versus: how it stands to the others, in words.
     """
 
@@ -39,7 +40,7 @@ class Finding:
         """All of it."""
         if not self.best:
             return f"{self.setting}: no results yet."
-        rank = {"yes": ", the best", "models": ", the best", "no": ", the highest mean", "alone": ""}[self.sure]
+        rank = {"yes": ", the best", "alone": ""}.get(self.sure, ", the highest mean")
         link = "" if not self.versus else ", but " if self.sure == "alone" else "; "
         return f"{self.setting}: {self.best} reaches {self.accuracy}{rank}{link}{self.versus}."
 
@@ -81,16 +82,24 @@ def _finding(group: Sequence[Row]) -> Finding:
     if not compared:
         versus = f"was not compared: {best.problems[-1]}" if others else ""
         return Finding(where, best.label, _accuracy(best), "alone", versus)
-    tied = [row for row in compared if row.tied_with_best]
-    worse = [row for row in compared if not row.tied_with_best]
+    if best.standing == "one seed":
+        versus = "with one seed methods are not compared: another training may turn the order round"
+        return Finding(where, best.label, _accuracy(best), "models", versus)
+    close, undecided, worse, one_seed = (
+        [row for row in compared if row.standing == standing]
+        for standing in ("within a point", "undecided", "worse", "one seed")
+    )
     parts = []
-    if tied:
-        parts.append(f"{_listed([row.label for row in tied])} cannot be told from it{_fastest([best, *tied])}")
-    one_seed = any(row.comparison and row.comparison.interval.kind == "episodes only" for row in compared)
+    if close:
+        alike = _fastest([best, *close]) if best.bold else ""
+        parts.append(f"{_listed([row.label for row in close])} within a point of it{alike}")
+    if undecided:
+        parts.append(f"undecided against {_listed([row.label for row in undecided])}")
+    if one_seed:
+        parts.append(f"not compared with {_listed([row.label for row in one_seed])}, which shares one seed with it")
     if worse:
-        caveat = " (one seed: of these trained models only)" if one_seed else ""
-        parts.append(f"it beats {_beaten(worse)}{caveat}")
-    sure = "no" if tied else "models" if one_seed else "yes"
+        parts.append(f"it beats {_beaten(worse)}")
+    sure = {"best": "yes", "within a point": "close"}.get(best.standing, "no")
     return Finding(where, best.label, _accuracy(best), sure, "; ".join(parts))
 
 
@@ -133,21 +142,28 @@ def _accuracy(row: Row) -> str:
     mean, half_width = Estimate.of(row.interval).parts
     seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}"
     short = "" if row.complete else f" of {len(row.cells)}"
-    return f"{mean} ± {half_width} % ({seeds}{short})"
+    only = "" if row.interval.speaks_of_methods else ", test episodes only"
+    return f"{mean} ± {half_width} % ({seeds}{short}{only})"
 
 
 def _overall(rows: Sequence[Row]) -> list[str]:
-    """Over several settings: in how many each method is best or tied."""
-    compared = [group for group in settings(rows).values() if any(row.tied_with_best for row in group)]
+    """Over several settings: in how many of those that it entered each method is best or within a point of the best."""
+    compared = [
+        group for group in settings(rows).values() if any(row.standing not in ("", "one seed") for row in group)
+    ]
     if len(compared) < 2:
         return []
-    counts: dict[str, int] = {}
+    counts: dict[str, list[int]] = {}
     for group in compared:
-        for row in (row for row in group if not row.reference):
-            counts[row.line] = counts.get(row.line, 0) + row.tied_with_best
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{line} in {count}" for line, count in ordered)
-    return [f"Best, or not shown to be worse than the best, in how many of {len(compared)} settings: {shown}."]
+        for row in (row for row in group if row.standing):
+            found = counts.setdefault(row.line, [0, 0])
+            found[0] += row.bold
+            found[1] += 1
+    if not any(some for some, _ in counts.values()):
+        return [f"In none of {len(compared)} settings is a method shown to be the best, or within a point of the best."]
+    ordered = sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1])
+    shown = ", ".join(f"{line} {some} of {entered}" for line, (some, entered) in ordered)
+    return [f"Best, or shown to be within a point of the best, in how many of the settings that they entered: {shown}."]
 
 
 def _improving(rows: Sequence[Row]) -> list[str]:

@@ -18,7 +18,10 @@ POINT = 0.01
 """A percentage point, as a fraction."""
 
 Confidence = Literal["high", "medium", "low"]
-Verdict = Literal["inside", "within a point", "outside"]
+Verdict = Literal["inside", "within a point", "outside", "undecided"]
+
+WIDEST = 0.05
+"""Half-width of an interval beyond which it says nothing about a published number."""
 
 
 class Published(Frozen):
@@ -102,7 +105,9 @@ def _match(published: Published, measured: Interval | None) -> Match:
     value = published.accuracy / 100
     difference = measured.mean - value
     verdict: Verdict = "outside"
-    if measured.low <= value <= measured.high:
+    if not measured.speaks_of_methods or measured.half_width > WIDEST:
+        verdict = "undecided"
+    elif measured.low <= value <= measured.high:
         verdict = "inside"
     elif abs(difference) <= POINT:
         verdict = "within a point"

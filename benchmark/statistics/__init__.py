@@ -4,14 +4,17 @@ A result is a matrix (S, E): row s is the method trained with seed s, column e t
 episode in every row and for every method. Accuracies are fractions or percent; whatever goes in comes out.
 """
 
+from benchmark.statistics.collapse import collapsed
 from benchmark.statistics.comparison import (
+    MARGIN,
     Comparison,
     NotComparableError,
     Ranks,
     Scores,
+    adjusted,
     compare,
-    compare_with_best,
     holm,
+    paired_difference,
     rank_methods,
     sign_flip_p_value,
 )
@@ -20,24 +23,32 @@ from benchmark.statistics.intervals import (
     Interval,
     crossed_bootstrap,
     episode_interval,
+    mean_squares,
     primary_interval,
     two_way_interval,
 )
+from benchmark.statistics.pooling import Prior, fit_prior
 from benchmark.statistics.power import minimum_detectable_difference
 
 __all__ = [
     "LEVEL",
+    "MARGIN",
     "Comparison",
     "Interval",
     "NotComparableError",
+    "Prior",
     "Ranks",
     "Scores",
+    "adjusted",
+    "collapsed",
     "compare",
-    "compare_with_best",
     "crossed_bootstrap",
     "episode_interval",
+    "fit_prior",
     "holm",
+    "mean_squares",
     "minimum_detectable_difference",
+    "paired_difference",
     "primary_interval",
     "rank_methods",
     "sign_flip_p_value",

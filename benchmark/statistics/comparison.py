@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.statistics.intervals import LEVEL, Interval, as_matrix, primary_interval
+from benchmark.statistics.intervals import LEVEL, Interval, as_matrix, check_finite, primary_interval
+from benchmark.statistics.pooling import Prior
+
+MARGIN = 0.01
+"""A point of accuracy, as a fraction: what is shown to be behind by less counts as being as good."""
 
 FEWEST_TASKS = 6
 """Below six tasks a two-sided Wilcoxon signed-rank test cannot reach p < 0.05 (five tasks: at best 0.0625)."""
+
+
+_ROUNDING = 1e-12
+"""Accuracies, fractions or percent, that differ by less differ by rounding only."""
 
 
 class NotComparableError(ValueError):
@@ -56,16 +64,27 @@ class Comparison:
     wins: float
 
     @property
-    def tied(self) -> bool:
-        """Whether the corrected test leaves open which of the two is better."""
-        return self.p_adjusted > 1 - LEVEL
+    def differ(self) -> bool:
+        """Whether the methods are shown to differ, by the corrected test; one shared seed never shows it."""
+        return self.interval.speaks_of_methods and self.p_adjusted <= 1 - LEVEL
+
+    @property
+    def b_as_good(self) -> bool:
+        """Whether `b` is shown not to be worse than `a` by more than `MARGIN`, accuracies being fractions."""
+        return self.interval.speaks_of_methods and self.interval.high <= MARGIN
+
+    @property
+    def a_as_good(self) -> bool:
+        """Whether `a` is shown not to be worse than `b` by more than `MARGIN`."""
+        return self.interval.speaks_of_methods and self.interval.low >= -MARGIN
 
 
-def compare(a: Scores, b: Scores) -> Comparison:
-    """Compare two methods on the episodes and seeds they share.
+def compare(a: Scores, b: Scores, prior: Prior | None = None) -> Comparison:
+    """Compare two methods on the episodes and seeds they share; `prior` is of differences like theirs.
 
     Raises:
         NotComparableError: tested on different episodes, or no training seed in common.
+        ValueError: an accuracy is not finite.
     """
     if a.episodes_sha256 != b.episodes_sha256:
         raise NotComparableError(
@@ -75,41 +94,48 @@ def compare(a: Scores, b: Scores) -> Comparison:
     shared = [seed for seed in a.seeds if seed in b.seeds]
     if not shared:
         raise NotComparableError(f"{a.name} and {b.name} have no finished seed in common; run one that both have")
-    first = as_matrix(a.accuracy)[[a.seeds.index(seed) for seed in shared]]
-    second = as_matrix(b.accuracy)[[b.seeds.index(seed) for seed in shared]]
-    difference = first - second
-    interval = primary_interval(difference)
-    wins = float(((first > second) + 0.5 * (first == second)).mean())
+    difference = paired_difference(a, b)
+    interval = primary_interval(difference, prior)
+    wins = float(((difference > 0) + 0.5 * (difference == 0)).mean())
     p_permutation = sign_flip_p_value(difference.mean(axis=0))
     return Comparison(a.name, b.name, interval, p_permutation, interval.p_value, wins)
 
 
-def compare_with_best(scores: Sequence[Scores]) -> list[Comparison]:
-    """Compare the most accurate of several methods with each of the others, Holm-corrected; best mean first.
+def paired_difference(a: Scores, b: Scores) -> NDArray[np.float64]:
+    """Accuracies of `a` minus those of `b` (shared seeds, E); no row without a shared seed."""
+    shared = [seed for seed in a.seeds if seed in b.seeds]
+    first, second = (as_matrix(one.accuracy)[[one.seeds.index(seed) for seed in shared]] for one in (a, b))
+    return first - second
 
-    The best is picked by the same numbers that are then tested, which favours it a little; a tie is therefore safe
-    to believe, and a narrow win is not.
 
-    Raises:
-        NotComparableError: as `compare`.
-    """
-    ranked = sorted(scores, key=lambda one: -float(np.mean(one.accuracy)))
-    comparisons = [compare(ranked[0], other) for other in ranked[1:]]
-    adjusted = holm([one.interval.p_value for one in comparisons])
-    return [replace(one, p_adjusted=p) for one, p in zip(comparisons, adjusted, strict=True)]
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """A family of comparisons with Holm's correction over all of them."""
+    p_values = holm([one.interval.p_value for one in comparisons])
+    return [replace(one, p_adjusted=p) for one, p in zip(comparisons, p_values, strict=True)]
 
 
 def sign_flip_p_value(differences: NDArray[np.floating], resamples: int = 9999, seed: int = 0) -> float:
     """Two-sided sign-flip permutation test that paired differences (E,) are symmetric around zero.
 
     Accuracies of few queries take few values, so the flips are drawn as one binomial count per distinct absolute
-    difference: the same distribution as E single flips. The smallest p is 1 / (resamples + 1).
+    difference: the same distribution as E single flips. Sums that differ by rounding only are ties, and count as being
+    as extreme: the tolerance is relative to the sum of all sizes. The smallest p is 1 / (resamples + 1).
+
+    Raises:
+        ValueError: a difference is not finite; it says where.
     """
-    values = np.round(np.asarray(differences, dtype=np.float64), 9)
+    raw = np.asarray(differences, dtype=np.float64)
+    check_finite(raw, "differences")
+    largest = float(np.abs(raw).max(initial=0.0))
+    if largest < _ROUNDING:
+        return 1.0
+    # In units of the largest, so that neither the unit nor the number of digits matters.
+    values = np.round(raw / largest, 9)
     sizes, counts = np.unique(np.abs(values[values != 0]), return_counts=True)
     positive = np.random.default_rng(seed).binomial(counts, 0.5, size=(resamples, len(counts)))
     sums = np.abs((2 * positive - counts) @ sizes)
-    as_extreme = int((sums >= abs(values.sum()) - 1e-9).sum())
+    tolerance = 1e-9 * float(counts @ sizes)
+    as_extreme = int((sums >= abs(values.sum()) - tolerance).sum())
     return (as_extreme + 1) / (resamples + 1)
 
 
@@ -170,6 +196,7 @@ def rank_methods(methods: Sequence[str], accuracy: NDArray[np.floating]) -> Rank
         NotComparableError: fewer than six tasks, where the test cannot find anything.
     """
     table = np.asarray(accuracy, dtype=np.float64)
+    check_finite(table, "mean accuracies (tasks, methods)")
     if len(table) < FEWEST_TASKS:
         raise NotComparableError(
             f"ranks over {len(table)} independent task(s) prove nothing: "

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import is_reference
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Result
-from benchmark.statistics import primary_interval
+from benchmark.reporting.seed_variance import Group, fallen, group_of, prior_of_means, task_of, widths_of
+from benchmark.statistics import Prior, primary_interval
 from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setting_tags, time_span
 
 
@@ -30,12 +33,28 @@ def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[Ru
             setting = f"{config.model_copy(update={'seed': 0}).key} {result.test.sha256}"
             settings.setdefault(setting, []).append(_Member(cell, config, result))
     axes = [axis for axis in axes if axis != "seed"]
-    return [_aggregate(setting, members, axes) for setting, members in settings.items()]
+    accuracy = {
+        setting: np.stack([member.cell.test_accuracy() for member in members]) for setting, members in settings.items()
+    }
+    firsts = {setting: members[0].config for setting, members in settings.items()}
+    # As in a report, where rows of one task are set apart by width if methods are compared.
+    widths = widths_of(firsts.values()) if "method" in axes else {}
+    groups: dict[Group, list[str]] = {}
+    for setting, config in firsts.items():
+        if not is_reference(config.method) and not any(fallen(accuracy[setting], config)):
+            groups.setdefault(group_of(config, widths.get(task_of(config), set())), []).append(setting)
+    priors = {one: prior for of in groups.values() for prior in [prior_of_means(accuracy[s] for s in of)] for one in of}
+    return [
+        _aggregate(setting, members, axes, accuracy[setting], priors.get(setting))
+        for setting, members in settings.items()
+    ]
 
 
-def _aggregate(setting: str, members: list[_Member], axes: list[str]) -> RunFacts:
+def _aggregate(
+    setting: str, members: list[_Member], axes: list[str], accuracy: NDArray[np.floating], prior: Prior | None
+) -> RunFacts:
     config = members[0].config
-    interval = primary_interval(np.stack([member.cell.test_accuracy() for member in members]))
+    interval = primary_interval(accuracy, prior).within(0, 1)
     spans = [time_span(member.cell) for member in members]
     ended = max(end for _, end in spans)
     values: dict[str, float] = {

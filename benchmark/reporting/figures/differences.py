@@ -16,13 +16,14 @@ WIDE = 20.0
 
 
 def differences(rows: Sequence[Row]) -> Picture | None:
-    """How far each row is behind the best of its setting, with the paired interval; hollow if maybe not at all."""
+    """How far each row is behind the best of its setting, with the paired interval; hollow if undecided."""
     from matplotlib.figure import Figure
 
-    compared = [row for row in rows if row.comparison is not None]
+    groups = {setting: group for setting, members in settings(rows).items()
+              if (group := [row for row in members if row.comparison is not None])}  # fmt: skip
+    compared = [row for group in groups.values() for row in group]
     if not compared:
         return None
-    groups = settings(compared)
     figure = Figure(figsize=(2 * figure_style.COLUMN, 0.9 + 0.21 * (len(compared) + len(groups))), layout="constrained")
     axes = figure.subplots()
     looks = row_looks(rows)
@@ -44,11 +45,16 @@ def differences(rows: Sequence[Row]) -> Picture | None:
     axes.set_ylim(place + 0.4, 0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("difference in test accuracy (points)")
-    hollow = any(row.comparison and row.comparison.tied for row in compared)
+    hollow = any(row.comparison and not row.comparison.differ for row in compared)
     caption = (
         "The best method of each setting minus each other one, on the same test episodes, with the 95 % interval of the"
-        " difference." + hollow * " A hollow point may be no difference at all (Holm-corrected, 5 %)."
+        " difference."
     )
+    if hollow:
+        caption += (
+            " A hollow point is undecided (Holm-corrected, 5 %), or of one seed, where the interval covers the test"
+            " episodes only."
+        )
     return Picture(figure, caption)
 
 
@@ -61,7 +67,7 @@ def _point(axes: "Axes", row: Row, place: float, look: figure_style.Look) -> Non
         xerr=[[mean - low], [high - mean]],
         color=look.color,
         marker=look.marker,
-        markerfacecolor="white" if row.comparison.tied else look.color,
+        markerfacecolor=look.color if row.comparison.differ else "white",
     )
     interval = f"{in_points(mean)} ({in_points(low)} to {in_points(high)})"
     told = f"{row.comparison.a} \N{MINUS SIGN} {row.label}: {interval} points"

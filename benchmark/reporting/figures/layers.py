@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 from benchmark import figure_style
 from benchmark.cells.declared import fixed_option
 from benchmark.reporting.figures.figure import Figure, Picture
-from benchmark.reporting.figures.lines import accuracy_axis, accuracy_lines, channel_axis, keep_in_view, mark_cuts
+from benchmark.reporting.figures.lines import (
+    accuracy_axis,
+    accuracy_lines,
+    channel_axis,
+    keep_in_view,
+    mark_cuts,
+    sides,
+)
 from benchmark.reporting.figures.panels import legend, picture, row_looks, task_title
-from benchmark.reporting.rows import Row
-from benchmark.statistics import Interval, NotComparableError, compare
+from benchmark.reporting.row import Row, compare_rows
+from benchmark.statistics import Interval, NotComparableError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +76,8 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
         assert row.channels is not None
         look = looks[row.line]
         try:
-            gain = compare(row.scores, partner.scores).interval
-            drawn = axes.errorbar(row.channels, 100 * gain.mean, yerr=100 * gain.half_width, color=look.color,
+            gain = compare_rows(row, partner).interval
+            drawn = axes.errorbar(row.channels, 100 * gain.mean, yerr=sides([gain]), color=look.color,
                                   marker=look.marker, label="_gain")  # fmt: skip
             points = f"{100 * gain.mean:.1f} ± {100 * gain.half_width:.1f} points".replace("-", "\N{MINUS SIGN}")
             told = f"{row.label} \N{MINUS SIGN} {partner.label}: {points}"
@@ -80,7 +87,8 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
             pass  # the table says why
         published = _published_gain(row, partner)
         if published is not None:
-            axes.plot(1.08 * row.channels, published, "x", color=look.color, markersize=6)
+            axes.plot(1.08 * row.channels, published, "x", color=look.color, markersize=6,
+                      label="_published")  # fmt: skip
     axes.axhline(0, color="#555555", linewidth=0.8)
     axes.set_ylabel("gain of all layers\n(points, paired)")
     return gains

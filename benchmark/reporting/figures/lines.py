@@ -104,11 +104,8 @@ def interval_line(
 
 
 def sides(intervals: Sequence[Interval]) -> list[list[float]]:
-    """Lengths of intervals below and above their means, in points, as error bars are given; none leaves 0 to 100."""
-    return [
-        [100 * (one.mean - max(0.0, one.low)) for one in intervals],
-        [100 * (min(1.0, one.high) - one.mean) for one in intervals],
-    ]
+    """Lengths of intervals below and above their means, in points, as error bars are given."""
+    return [[100 * (one.mean - one.low) for one in intervals], [100 * (one.high - one.mean) for one in intervals]]
 
 
 def accuracy_axis(axes: "Axes", panel: Sequence[Row]) -> None:

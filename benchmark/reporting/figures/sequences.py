@@ -10,6 +10,7 @@ from benchmark.reporting.figures.figure import Figure, Picture
 from benchmark.reporting.figures.lines import interval_line
 from benchmark.reporting.figures.panels import in_panels, row_looks, wrapped
 from benchmark.reporting.rows import Row, settings
+from benchmark.reporting.seed_variance import prior_of_means
 from benchmark.scoring.forgetting import Matrix, average_accuracy
 from benchmark.statistics import primary_interval
 
@@ -74,10 +75,17 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
     looks = row_looks(rows)
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
+        setting = [row for row in rows if row.setting == panel[0].setting]  # of which the panel may be a part
+        by_step = {row.label: np.moveaxis(values(row.matrices), -1, 0) for row in setting if row.matrices is not None}
+        # Each step has a seed variance of its own, pooled over the methods of the setting.
+        pooling = [by_step[row.label] for row in setting if row.pools and row.label in by_step]
+        priors = [prior_of_means(accuracy) for accuracy in zip(*pooling, strict=True)]
         for row in panel:
-            assert row.matrices is not None
-            by_step = np.moveaxis(values(row.matrices), -1, 0)
-            intervals = [primary_interval(accuracy) for accuracy in by_step]
+            of_row = priors if row.pools else [None] * len(by_step[row.label])
+            intervals = [
+                primary_interval(accuracy, prior).within(0, 1)
+                for accuracy, prior in zip(by_step[row.label], of_row, strict=True)
+            ]
             told = [f"{row.line}, after {step}: {100 * one.mean:.1f} ± {100 * one.half_width:.1f} %"
                     for step, one in enumerate(intervals, 1)]  # fmt: skip
             interval_line(axes, range(1, len(intervals) + 1), intervals, looks[row.line], row.line, told)

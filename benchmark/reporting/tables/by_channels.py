@@ -8,6 +8,7 @@ from benchmark.reporting.published import Match, Published
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks.still_improving import RULE, improving_seeds
 from benchmark.reporting.rows import Row
+from benchmark.reporting.tables.results import BOLD
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value
 
 SHORT, IMPROVING = "\N{DAGGER}", "\N{UPWARDS ARROW}"
@@ -49,7 +50,7 @@ def _block(line: str, members: Sequence[Row], sources: list[Published]) -> list[
 def _measured(row: Row) -> Value:
     if row.interval is None:
         return row.problems[-1].partition(":")[0] if row.problems else None
-    estimate = Estimate.of(row.interval, row.tied_with_best)
+    estimate = Estimate.of(row.interval, row.bold)
     return replace(estimate, mark=estimate.mark + SHORT * (not row.complete) + IMPROVING * (improving_seeds(row) > 0))
 
 
@@ -81,11 +82,12 @@ def _source(published: Published) -> str:
 def _notes(rows: Sequence[Row], sources: Sequence[Published]) -> list[str]:
     kinds = {row.interval.kind for row in rows if row.interval}
     notes = [
-        "± half the 95 % interval" + (" over training seeds and shared test episodes" * ("seeds x episodes" in kinds))
+        "± half the 95 % interval" + (" over training seeds and shared test episodes" * bool(kinds - {"episodes only"}))
     ]
     if "episodes only" in kinds:
         notes.append("*: one seed; the interval is over test episodes only")
-    notes.append("bold: best on the same test episodes at the same width, or not shown to be worse (paired, Holm, 5 %)")
+    if any(row.bold for row in rows):
+        notes.append(f"bold: {BOLD}")
     if any(row.interval and not row.complete for row in rows):
         notes.append(f"{SHORT}: not all planned seeds")
     if any(map(improving_seeds, rows)):
@@ -93,7 +95,8 @@ def _notes(rows: Sequence[Row], sources: Sequence[Published]) -> list[str]:
     if sources:
         notes.append(
             "published: the number as printed; in brackets ours minus it, and whether it lies inside our interval,"
-            " within a point of our mean, or outside"
+            " within a point of our mean, or outside; undecided with one seed or an interval wider than five points"
+            " either way"
         )
     notes += [f"[{number}] {_source(one)}" for number, one in enumerate(sources, start=1)]
     protocols = dict.fromkeys(f"{one.paper}: {one.protocol}" for one in sources if one.protocol)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from benchmark.reporting.rows import Row, settings
+from benchmark.reporting.row import Row, compare_rows, settings
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value
-from benchmark.statistics import Comparison, NotComparableError, compare, holm
+from benchmark.statistics import Comparison, NotComparableError, holm
 
 _COLUMNS = [
     Column("setting", "setting"),
@@ -55,6 +55,6 @@ def _mean(row: Row) -> float:
 
 def _compare(a: Row, b: Row) -> Comparison | None:
     try:
-        return compare(a.scores, b.scores)
+        return compare_rows(a, b)
     except NotComparableError:
         return None

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import sqrt
 from statistics import fmean
 
 from benchmark.reporting.labels import short_name
@@ -9,6 +10,7 @@ from benchmark.reporting.record import Record
 from benchmark.reporting.remarks import REMARKS
 from benchmark.reporting.rows import Row, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
+from benchmark.statistics import MARGIN
 
 _FACTS = (
     Column("accuracy", "accuracy %"),
@@ -37,12 +39,14 @@ _DETAILS = (
     Column("bootstrap_low", "bootstrap low"),
     Column("bootstrap_high", "bootstrap high"),
     Column("seed_sd", "sd over seeds"),
+    Column("seed_sd_used", "sd over seeds, pooled"),
     Column("behind_best", "behind best"),
     Column("behind_best_low", "low"),
     Column("behind_best_high", "high"),
     Column("p_adjusted", "p (Holm)"),
     Column("p_permutation", "p (sign flips)"),
-    Column("tied_with_best", "tied with best"),
+    Column("standing", "standing"),
+    Column("by_seed", "accuracy by seed"),
     Column("episodes_sha256", "test episodes"),
 )
 
@@ -76,19 +80,21 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
     """What a reader must know to read the numbers."""
     lines = []
     kinds = {row.interval.kind for row in rows if row.interval}
-    if "seeds x episodes" in kinds:
+    if kinds - {"episodes only"}:
         lines.append("accuracy: mean ± half-width of the 95 % interval over training seeds and shared test episodes")
+    lines += pooled_notes(rows)
+    if any(row.interval and (row.interval.low <= 0 or row.interval.high >= 1) for row in rows):
+        lines.append("an interval is cut at 0 and 100 %; ± is then its longer side")
     if "episodes only" in kinds:
         lines.append(
             "*: one seed, so the 95 % interval covers the choice of test episodes only, not another training run"
         )
     if kinds:
         lines.append("episodes only ±: what few-shot papers print; it leaves out the training seed")
-    if any(row.tied_with_best for row in rows):
-        lines.append(
-            "bold: the best on the same test episodes with a task network of the same width,"
-            " and all that are not shown to be worse (paired, Holm-corrected, 5 %)"
-        )
+    if any(row.bold for row in rows):
+        lines.append(f"bold: {BOLD}")
+    if any(row.standing == "undecided" for row in rows):
+        lines.append("not bold and not shown to be worse: undecided, which more seeds would decide")
     if any(row.matrices is not None for row in rows):
         lines.append(
             "task sequences: accuracy is the mean over tasks after the last one trained for; forgetting and backward"
@@ -122,6 +128,29 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
     if done < planned:
         lines.append(f"incomplete: {done} of {planned} cells done ({_states(record)})")
     return lines
+
+
+BOLD = (
+    "on the same test episodes, with a task network of the same width, shown to be better than all others (paired,"
+    f" Holm-corrected, 5 %), or shown not to be more than {100 * MARGIN:g} point behind the best (the 95 % interval of"
+    " the difference)"
+)
+"""What bold means, for readers."""
+
+
+def pooled_notes(rows: Sequence[Row]) -> list[str]:
+    """For each group of rows, what its trainings say about the seed variance that its intervals use."""
+    priors = {row.group: row.prior for row in rows if row.group and row.prior}
+    if not priors:
+        return []
+    shown = "; ".join(
+        f"{group.text} ({prior.cells} rows): {100 * sqrt(prior.variance):.1f} points, worth {prior.freedom:.1f} seeds"
+        for group, prior in priors.items()
+    )
+    return [
+        "seed variance: the larger of the row's own and the typical one of comparable rows, since two or three seeds"
+        f" alone hardly tell it (partial pooling after Smyth 2004). Typical standard deviation over seeds of {shown}"
+    ]
 
 
 def budget(record: Record) -> str:
@@ -168,7 +197,7 @@ def _values(row: Row) -> dict[str, Value]:
     remarks = [remark.of(row) for remark in REMARKS]
     values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
-        values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)
+        values["accuracy"] = Estimate.of(row.interval, row.bold)
         values["episode_only"] = 100 * row.episode_interval.half_width
         values["episodes"] = row.interval.episodes
     sequences = [r.continual for r in results if r.continual and not row.ensemble]
@@ -201,17 +230,27 @@ def _values(row: Row) -> dict[str, Value]:
 
 
 def _details(row: Row) -> dict[str, Value]:
-    values: dict[str, Value] = {"tied_with_best": row.tied_with_best}
+    values: dict[str, Value] = {"standing": row.standing}
     if row.interval is not None and row.accuracy is not None and row.bootstrap is not None:
         values |= {"interval": row.interval.kind, "low": row.interval.low, "high": row.interval.high}
         values |= {"bootstrap_low": row.bootstrap.low, "bootstrap_high": row.bootstrap.high}
         values["seed_sd"] = float(row.accuracy.mean(axis=1).std(ddof=1)) if len(row.seeds) > 1 else None
+        values["seed_sd_used"] = _pooled_sd(row)
+        values["by_seed"] = " ".join(f"{seed}:{mean:.6f}" for seed, mean in row.seed_means.items())
         values["episodes_sha256"] = row.scores.episodes_sha256
     if row.comparison is not None:
         interval = row.comparison.interval
         values |= {"behind_best": interval.mean, "behind_best_low": interval.low, "behind_best_high": interval.high}
         values |= {"p_adjusted": row.comparison.p_adjusted, "p_permutation": row.comparison.p_permutation}
     return values
+
+
+def _pooled_sd(row: Row) -> float | None:
+    """The standard deviation over seeds that the interval rests on."""
+    if row.accuracy is None or len(row.seeds) < 2:
+        return None
+    own = float(row.accuracy.mean(axis=1).var(ddof=1))
+    return sqrt(row.prior.moderate(own, len(row.seeds) - 1)[0] if row.prior else own)
 
 
 def _one(values: Iterable[int]) -> Value:
@@ -232,7 +271,8 @@ def _published_notes(rows: Sequence[Row]) -> list[str]:
     reading = "".join(f"; {meaning[mark]}" for mark in marks)
     return [
         f"published: {'; '.join(sources)}{reading}. Protocols differ, see the report",
-        "verdict: the published number lies inside our interval, within a point of our mean, or outside",
+        "verdict: the published number lies inside our interval, within a point of our mean, or outside; undecided with"
+        " one seed, or where our interval is wider than five points either way",
     ]
 
 

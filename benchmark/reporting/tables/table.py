@@ -18,7 +18,7 @@ class Estimate:
     Attributes:
         mean: in [0, 1].
         half_width: of the 95 % interval.
-        best: tied with the best, shown in bold.
+        best: shown in bold.
         mark: appended to the number, to refer to a note.
     """
 

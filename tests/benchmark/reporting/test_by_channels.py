@@ -44,7 +44,7 @@ def test_every_row_of_the_results_has_its_cell(record: Record, rows: list[Row]) 
         else:
             assert isinstance(value, Estimate)
             assert (value.mean, value.half_width) == (row.interval.mean, row.interval.half_width)
-            assert value.best == row.tied_with_best
+            assert value.best == row.bold
             assert ("\N{DAGGER}" in value.mark) == (len(row.seeds) < 2)
 
 

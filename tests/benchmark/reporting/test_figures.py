@@ -20,8 +20,8 @@ from benchmark.reporting.figures.accuracy import (
 )
 from benchmark.reporting.figures.layers import generated_layers
 from benchmark.reporting.record import collect
+from benchmark.reporting.row import compare_rows
 from benchmark.reporting.rows import Row, make_rows
-from benchmark.statistics import compare
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 
@@ -161,13 +161,13 @@ def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) ->
     of = {(row.method, row.channels): row for row in rows}
     for container, channels in zip(below.containers, (4, 8), strict=True):
         assert isinstance(container, ErrorbarContainer)
-        gain = compare(of["ht-all", channels].scores, of["ht-logits", channels].scores).interval
+        gain = compare_rows(of["ht-all", channels], of["ht-logits", channels]).interval
         assert np.asarray(container.lines[0].get_ydata()) == pytest.approx([100 * gain.mean])
         assert np.ptp(container.lines[2][0].get_segments()[0][:, 1]) == pytest.approx(200 * gain.half_width)
     # Table 4 of the paper: 82.0 - 77.9 and 94.6 - 94.4.
     crosses = [float(np.asarray(line.get_ydata())[0]) for line in below.get_lines() if line.get_marker() == "x"]
     assert crosses == pytest.approx([4.1, 0.2])
     # The oracle sees more than the others: it is neither the best nor compared.
-    assert all(of["ht-all", channels].tied_with_best for channels in (4, 8))
-    assert of["oracle", 4].comparison is None and not of["oracle", 4].tied_with_best
+    assert all(of["ht-all", channels].bold for channels in (4, 8))
+    assert of["oracle", 4].comparison is None and not of["oracle", 4].bold
     assert generated_layers([row for row in rows if row.method != "ht-all"]) is None

@@ -62,6 +62,7 @@ def test_the_surest_reading_comes_first() -> None:
         (0.865, 0.004, "within a point"),
         (0.880, 0.001, "within a point"),
         (0.80, 0.01, "outside"),
+        (0.870, 0.06, "undecided"),
     ],
 )
 def test_the_verdict(mean: float, half_width: float, verdict: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmark.cells.config import CellConfig
@@ -25,7 +26,7 @@ from benchmark.reporting.record import Record, collect
 from benchmark.reporting.rows import task_text
 from benchmark.reporting.summary import summarize
 from benchmark.reporting.tables.results import budget
-from benchmark.statistics import two_way_interval
+from benchmark.statistics import fit_prior, two_way_interval
 from tests.benchmark.helpers import invoke
 from tests.benchmark.reporting.simulated import fail, finish, make_grid, simulate
 
@@ -79,18 +80,21 @@ def test_intervals_are_those_of_the_accuracies_on_disk(written: tuple[Path, Path
     with (out / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
+    accuracy: dict[tuple[str, int], list[NDArray[np.floating]]] = {}
+    for cell in experiment.cells():
+        if cell.state() == "done":
+            config = cell.config()
+            accuracy.setdefault((config.method, config.model["channels"]), []).append(cell.test_accuracy())
     for row in rows:
-        cells = [
-            cell
-            for cell in experiment.cells()
-            if cell.config().method == row["method"]
-            and cell.config().model["channels"] == int(row["model.channels"])
-            and cell.state() == "done"
-        ]
-        expected = two_way_interval(np.stack([cell.test_accuracy() for cell in cells]))
+        # Narrow and wide networks pool apart: of each width, the two methods.
+        channels = int(row["model.channels"])
+        pooled = [np.stack(of) for (_, width), of in accuracy.items() if width == channels]
+        prior = fit_prior([float(of.mean(axis=1).var(ddof=1)) for of in pooled], [len(of) - 1 for of in pooled])
+        assert prior is not None and prior.cells == 2
+        expected = two_way_interval(np.stack(accuracy[row["method"], channels]), prior)
         assert float(row["accuracy"]) == pytest.approx(expected.mean, abs=1e-6)
         assert float(row["accuracy_half_width"]) == pytest.approx(expected.half_width, abs=1e-6)
-        assert row["interval"] == "seeds x episodes"
+        assert row["interval"] == "pooled seeds x episodes"
 
 
 def test_failed_and_missing_cells_are_told(written: tuple[Path, Path, Summary]) -> None:
@@ -105,7 +109,7 @@ def test_failed_and_missing_cells_are_told(written: tuple[Path, Path, Summary]) 
 
 def test_the_better_method_is_bold_and_named(written: tuple[Path, Path, Summary]) -> None:
     _, _, summary = written
-    best = {row.setting_text: row.label for row in summary.rows if row.tied_with_best}
+    best = {row.setting_text: row.label for row in summary.rows if row.bold}
     assert best == {f"Omniglot 20-way 1-shot, {c} channels": "ht-all" for c in (8, 16)}
     assert "it beats protonet by" in summary.sentences[1]
 
@@ -215,7 +219,8 @@ def test_one_seed_is_labelled(tmp_path: Path) -> None:
     assert [interval.kind for interval in intervals] == ["episodes only"] * 2
     assert any(note.startswith("*: one seed") for note in summary.table.notes)
     assert all("*" in summary.table.cells(row)[1] for row in summary.table.rows)
-    assert "one seed: of these trained models only" in summary.sentences[1]
+    assert "with one seed methods are not compared" in summary.sentences[1]
+    assert {row.standing for row in summary.rows} == {"one seed"} and not any(row.bold for row in summary.rows)
     assert [finding.sure for finding in findings(summary.rows)] == ["models"]
 
 
@@ -231,10 +236,12 @@ def test_of_many_beaten_methods_the_closest_are_named(tmp_path: Path) -> None:
 
 
 def test_methods_that_do_not_differ_are_all_bold(tmp_path: Path) -> None:
-    grid = make_grid(("a", "b", "c"), channels=(8,), seeds=(0, 1, 2, 3))
-    summary = summarize(collect(grid, simulate(grid, tmp_path, lambda cell: 0.6 if cell.method == "c" else 0.8)))
-    assert {row.method for row in summary.rows if row.tied_with_best} == {"a", "b"}
-    assert "cannot be told from it" in summary.sentences[1]
+    grid = make_grid(("a", "b", "c"), channels=(8,), seeds=(0, 1, 2, 3), episodes=300)
+    summary = summarize(
+        collect(grid, simulate(grid, tmp_path, lambda cell: 0.6 if cell.method == "c" else 0.8, seed_sd=0.002))
+    )
+    assert {row.method for row in summary.rows if row.bold} == {"a", "b"}
+    assert "b within a point of it" in summary.sentences[1] or "a within a point of it" in summary.sentences[1]
 
 
 def test_seeds_tested_on_different_episodes_are_not_averaged(tmp_path: Path) -> None:
@@ -254,7 +261,7 @@ def test_methods_tested_on_different_episodes_are_not_compared(tmp_path: Path) -
         finish(experiment, cell, 0.8, episodes_sha256="0" * 64)
     summary = summarize(collect(grid, experiment))
     assert all(row.interval is not None and row.comparison is None for row in summary.rows)
-    assert not any(row.tied_with_best for row in summary.rows)
+    assert not any(row.bold for row in summary.rows)
     assert "was not compared" in summary.sentences[1]
 
 
@@ -270,7 +277,7 @@ def test_a_grid_of_one_cell(tmp_path: Path) -> None:
     grid = make_grid(("protonet",), channels=(8,), seeds=(0,))
     summary = summarize(collect(grid, simulate(grid, tmp_path, lambda _: 0.8)))
     assert len(summary.rows) == 1
-    assert not summary.rows[0].tied_with_best
+    assert not summary.rows[0].bold
 
 
 @pytest.mark.parametrize("name", ["cells.json", "accuracies.npz", "grid.yaml"])

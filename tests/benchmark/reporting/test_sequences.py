@@ -16,7 +16,7 @@ from benchmark.grid import Grid
 from benchmark.reporting import Summary, rebuild_report, write_report
 from benchmark.reporting.figures.sequences import average, first_task, matrices
 from benchmark.scoring.forgetting import average_accuracy, backward_transfer, forgetting
-from benchmark.statistics import primary_interval
+from benchmark.statistics import fit_prior, primary_interval
 from tests.benchmark.reporting.simulated import finish
 
 METHODS = ("ht-continual", "protonet-continual")
@@ -100,18 +100,28 @@ def test_lines_are_the_intervals_of_the_matrices_on_disk(written: tuple[Path, Ex
         for axes, scenario in zip(figure.axes, scenarios, strict=True):
             assert scenario in axes.get_title().replace("\n", " ")
             assert [line.get_xdata() for line in axes.get_lines() if line.get_linestyle() == ":"] == [[3, 3]]
-            for container, method in zip(axes.containers, METHODS, strict=True):
-                assert isinstance(container, ErrorbarContainer)
+            by_step = {}
+            for method in METHODS:
                 cells = [
                     cell.test_matrices().astype(float)
                     for cell in experiment.cells()
                     if (cell.config().method, cell.config().episodes.scenario) == (method, scenario)
                 ]
-                by_step = np.moveaxis(measure(np.stack(cells)), -1, 0)
-                intervals = [primary_interval(values) for values in by_step]
+                by_step[method] = np.moveaxis(measure(np.stack(cells)), -1, 0)
+            # The methods of a panel share the seed variance of each step.
+            priors = [
+                fit_prior([float(one.mean(axis=1).var(ddof=1)) for one in step], [len(one) - 1 for one in step])
+                for step in zip(*by_step.values(), strict=True)
+            ]
+            for container, method in zip(axes.containers, METHODS, strict=True):
+                assert isinstance(container, ErrorbarContainer)
+                intervals = [
+                    primary_interval(values, prior).within(0, 1)
+                    for values, prior in zip(by_step[method], priors, strict=True)
+                ]
                 assert container.lines[0].get_ydata() == pytest.approx([100 * one.mean for one in intervals])
                 spans = [np.ptp(segment[:, 1]) for segment in container.lines[2][0].get_segments()]
-                assert spans == pytest.approx([200 * one.half_width for one in intervals])
+                assert spans == pytest.approx([100 * (one.high - one.low) for one in intervals])
 
 
 def test_the_heat_map_shows_what_is_known(written: tuple[Path, ExperimentFolder, Summary]) -> None:

@@ -11,8 +11,8 @@ from benchmark.statistics import (
     NotComparableError,
     Ranks,
     Scores,
+    adjusted,
     compare,
-    compare_with_best,
     crossed_bootstrap,
     episode_interval,
     holm,
@@ -164,15 +164,13 @@ def test_wins_count_ties_half() -> None:
     assert comparison.wins == (1 + 0.5 + 1) / 4
 
 
-def test_the_set_tied_with_the_best() -> None:
+def test_what_differs_and_what_is_undecided() -> None:
     rng = np.random.default_rng(5)
     shared = rng.normal(90, 5, (1, 300))
-    methods = [scores(name, shared + gap + rng.normal(0, 1, (3, 300))) for name, gap in [("c", -4), ("a", 0), ("b", 0)]]
-    comparisons = compare_with_best(methods)
-    assert {comparisons[0].a, comparisons[0].b} == {"a", "b"}
-    assert comparisons[0].tied
-    assert comparisons[1].b == "c"
-    assert not comparisons[1].tied
+    c, a, b = (scores(name, shared + gap + rng.normal(0, 1, (3, 300))) for name, gap in [("c", -4), ("a", 0), ("b", 0)])
+    comparisons = adjusted([compare(a, b), compare(a, c)])
+    assert not comparisons[0].differ
+    assert comparisons[1].differ
     assert comparisons[1].p_permutation == pytest.approx(1e-4)
 
 
@@ -210,8 +208,12 @@ def test_more_seeds_or_episodes_find_smaller_differences() -> None:
     assert minimum_detectable_difference(5, 600, 0.6, 8.0) < base
     assert minimum_detectable_difference(3, 600, 0.3, 8.0) < base
     assert minimum_detectable_difference(10, 2400, 0.6, 8.0) < minimum_detectable_difference(10, 600, 0.6, 8.0)
-    with pytest.raises(ValueError, match="at least one seed"):
-        minimum_detectable_difference(0, 600, 0.6, 8.0)
+    assert minimum_detectable_difference(2, 600, 0.6, 8.0, freedom=10) < minimum_detectable_difference(2, 600, 0.6, 8.0)
+    for seeds in (0, 1):
+        with pytest.raises(ValueError, match="at least two seeds"):
+            minimum_detectable_difference(seeds, 600, 0.6, 8.0)
+    with pytest.raises(ValueError, match="finite"):
+        minimum_detectable_difference(2, 600, float("nan"), 8.0)
 
 
 def test_ranks_over_few_tasks_are_refused() -> None:
