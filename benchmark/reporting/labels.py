@@ -28,6 +28,20 @@ def short_name(axis: str) -> str:
     return axis.rpartition(".")[2].replace("_", " ")
 
 
+def told_apart(texts: Sequence[str]) -> dict[str, str]:
+    """Each text without the words that all begin with, and all end with; a text alone stays as it is.
+
+    `Omniglot 5-way 1-shot` and `Omniglot 20-way 1-shot` are told apart as `5-way` and `20-way`.
+    """
+    words = {text: text.replace(",", "").split() for text in texts}
+    if len(words) < 2:
+        return {text: text for text in texts}
+    least = min(map(len, words.values()))
+    start = next((i for i in range(least) if len({found[i] for found in words.values()}) > 1), least)
+    end = next((i for i in range(least - start) if len({found[-1 - i] for found in words.values()}) > 1), least - start)
+    return {text: " ".join(found[start : len(found) - end]) or text for text, found in words.items()}
+
+
 def natural_place(place: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> tuple[int, ...]:
     """To sort by: a row's place on every axis of the grid but the seed, numbers ascending, names as in the grid.
 

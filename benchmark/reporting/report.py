@@ -97,7 +97,8 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _derive(record: Record, out: Path) -> Summary:
-    from benchmark.reporting.figures import draw_all
+    from benchmark.reporting.figures import draw_all, first_of
+    from benchmark.reporting.figures.lead import draw_lead
     from benchmark.reporting.page import report_page
 
     for library in ("jinja2", "matplotlib"):
@@ -119,7 +120,8 @@ def _derive(record: Record, out: Path) -> Summary:
         write_text(out / "pairs.csv", to_csv(pairs))
     write_text(out / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
     figures = draw_all(summary.rows, out)
-    write_text(out / "report.html", report_page(summary, figures, facts, out))
+    lead = draw_lead(summary.contrasts, out, asked=bool(record.question)) or first_of(figures)
+    write_text(out / "report.html", report_page(summary, lead, figures, facts, out))
     return summary
 
 

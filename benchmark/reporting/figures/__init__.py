@@ -32,3 +32,8 @@ def draw_all(rows: Sequence[Row], folder: Path) -> list[Drawn]:
                 figure_style.save(picture.figure, folder, figure.name)
                 drawn.append(Drawn(figure.name, figure.title, picture.caption))
     return drawn
+
+
+def first_of(figures: Sequence[Drawn]) -> tuple[Drawn, ...]:
+    """Of figures that were drawn, the one to show first where no difference is in question."""
+    return tuple(sorted(figures, key=lambda figure: figure.name != differences.FIGURES[0].name)[:1])

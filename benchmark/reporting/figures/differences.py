@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from benchmark import figure_style
 from benchmark.reporting.figures.figure import Figure, Picture
 from benchmark.reporting.figures.panels import row_looks
-from benchmark.reporting.rows import Row, settings
+from benchmark.reporting.row import Row, settings
+from benchmark.reporting.tables.table import signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def _point(axes: "Axes", row: Row, place: float, look: figure_style.Look) -> Non
         marker=look.marker,
         markerfacecolor=look.color if row.comparison.differ else "white",
     )
-    interval = f"{in_points(mean)} ({in_points(low)} to {in_points(high)})"
+    interval = f"{signed(mean)} ({signed(low)} to {signed(high)})"
     told = f"{row.comparison.a} \N{MINUS SIGN} {row.label}: {interval} points"
     figure_style.tell(drawn.lines[0], row.line, [told])
 
@@ -78,11 +79,6 @@ def _bounds(row: Row) -> tuple[float, float, float]:
     assert row.comparison is not None
     interval = row.comparison.interval
     return interval.low, interval.mean, interval.high
-
-
-def in_points(points: float) -> str:
-    """With its sign, as all signs are: `+1.2`, `\N{MINUS SIGN}0.3`."""
-    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_axis(axis: object, bounds: Sequence[float]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark import figure_style
 from benchmark.reporting.figures.figure import Picture
 from benchmark.reporting.figures.lines import mark_cuts
-from benchmark.reporting.rows import Row
+from benchmark.reporting.row import Row, options_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,11 +30,6 @@ _SAID = {
 def row_looks(rows: Sequence[Row]) -> dict[str, figure_style.Look]:
     """A look for the line of each row: see `figure_style.looks`."""
     return figure_style.looks({row.line: (row.method, options_of(row)) for row in rows})
-
-
-def options_of(row: Row) -> str:
-    """What a line's name says after the method: `support, learning rate 0.02`, or nothing."""
-    return row.line[len(row.method) :].strip(" ()")
 
 
 def wrapped(title: str) -> str:

@@ -73,6 +73,14 @@ class Table:
         return [text(row.get(column.key), column.decimals) for column in self.columns]
 
 
+MINUS = "\N{MINUS SIGN}"
+
+
+def signed(points: float, decimals: int = 1) -> str:
+    """A number with its sign, as all signs are: `+1.2`, `\N{MINUS SIGN}0.3`."""
+    return f"{points:+.{decimals}f}".replace("-", MINUS)
+
+
 def text(value: Value, decimals: int | None = 1) -> str:
     """A value for people."""
     match value:
@@ -81,9 +89,10 @@ def text(value: Value, decimals: int | None = 1) -> str:
         case bool():
             return "yes" if value else "no"
         case int():
-            return f"{value:,}"
+            return f"{value:,}".replace("-", MINUS)
         case float():
-            return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
+            # The exponent of 5e-05 is no minus of a number.
+            return f"{value:g}" if decimals is None else f"{value:.{decimals}f}".replace("-", MINUS)
         case Estimate():
             mean, half_width = value.parts
             return f"{mean} ± {half_width}{value.mark}"
