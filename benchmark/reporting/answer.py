@@ -1,5 +1,6 @@
 """What a grid found, for the first screen: its question, the answer in a sentence, the best of every setting."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,8 +98,8 @@ class _Places:
         self.widths = {_width(row) for row in rows}
 
     def __call__(self, row: Row) -> str:
-        """`at 8 channels`, `at 8 channels (5-shot)`, `(5-shot)`, or nothing if there is one place only."""
-        width = f"at {_width(row)}" if _width(row) and len(self.widths) > 1 else ""
+        """`8 channels`; `(5-shot)` where tasks differ; nothing if there is one place only."""
+        width = _width(row) if len(self.widths) > 1 else ""
         task = f"({self.tasks[task_title(row)]})" if len(self.tasks) > 1 else ""
         return " ".join(filter(None, (width, task)))
 
@@ -130,17 +131,33 @@ def _contrast(contrast: Contrast, place_of: _Places) -> str:
     said: list[str] = []
     for verdict, opening, again in (
         ("ahead", f"{a} beats {b}", "beats it"),
-        ("partly ahead", f"{a} beats {b} in one mode only", "beats it in one mode only"),
-        ("behind", f"{a} loses to {b}", "loses to it"),
-        ("partly behind", f"{a} loses to {b} in one mode only", "loses to it in one mode only"),
-        ("alike", f"{a} is within a point of {b}", "is within a point of it"),
-        ("undecided", f"{a} against {b} is undecided", "is undecided"),
-        ("one seed", f"of one training each, which cannot rank methods, {a} is", "of one training each it is"),
+        ("partly ahead", f"{a} beats {b} in one mode", "in one mode"),
+        ("behind", f"{a} loses to {b}", "loses"),
+        ("partly behind", f"{a} loses to {b} in one mode", "loses in one mode"),
+        ("alike", f"{a} is within a point of {b}", "is within a point"),
+        ("undecided", f"{a} against {b} is undecided", "undecided"),
+        ("one seed", f"undecided, with one training each: {a} is", "with one training each"),
     ):
         if verdict in by_verdict:
-            told = listed([_told(verdict, place, points, b) for place, points in by_verdict[verdict]])
-            said.append(f"{again if said else opening} {told}".strip())
+            told = _said_once([_told(verdict, place, points, b) for place, points in by_verdict[verdict]], b)
+            at = "at " if told[0][:1].isdigit() and verdict != "one seed" else ""
+            said.append(f"{again if said else opening} {at}{listed(_unit_once(told))}".strip())
     return ", ".join(said)
+
+
+def _said_once(told: Sequence[str], b: str) -> list[str]:
+    """`1.2 points ahead of b at 4 channels`, `0.3 points ahead of b at 8 channels`: the second without `b`."""
+    first, *rest = told
+    return [first, *(one.replace(f"ahead of {b}", "ahead").replace(f"behind {b}", "behind") for one in rest)]
+
+
+def _unit_once(places: Sequence[str]) -> list[str]:
+    """`16 channels`, `32 channels` as `16`, `32 channels`, if they all begin so."""
+    units = {found[1] for place in places if (found := re.match(r"\d+ (\w+)", place))}
+    if len(units) != 1 or not all(re.match(r"\d+ \w", place) for place in places):
+        return list(places)
+    unit = units.pop()
+    return [*(re.sub(rf"^(\d+) {unit}", r"\1", place) for place in places[:-1]), places[-1]]
 
 
 def _verdict(points: Sequence[Point]) -> str:
@@ -161,23 +178,22 @@ def _told(verdict: str, place: str, points: Sequence[Point], b: str) -> str:
     shown = [p for p in points if p.verdict == verdict.removeprefix("partly ")] or points
     gaps = [100 * point.comparison.interval.mean for point in shown]
     if verdict in ("undecided", "alike"):
-        of_each = [
-            f"{signed(100 * p.comparison.interval.mean)} ± {100 * p.comparison.interval.half_width:.1f}" for p in shown
-        ]
+        intervals = [point.comparison.interval for point in shown]
+        of_each = [f"{signed(100 * one.mean)} ± {100 * one.half_width:.1f}" for one in intervals]
         return f"({' and '.join(of_each)} points)"
     if verdict == "one seed":
         ways = {gap > 0 for gap in gaps}
         way = f"ahead of {b}" if ways == {True} else f"behind {b}" if ways == {False} else f"off {b}"
-        return f"{_range(gaps)} points {way} {place}".strip()
-    return f"{place} by {_range(gaps)} points".strip()
+        at = "at " if place[:1].isdigit() else ""
+        return f"{_range(gaps)} points {way} {at}{place}".strip()
+    return f"{place} (by {_range(gaps)} points)" if place else f"by {_range(gaps)} points"
 
 
 def _range(gaps: Sequence[float]) -> str:
     """`3.1`, or `3.1 to 4.7`, without signs unless they differ."""
     alike = len({gap > 0 for gap in gaps}) == 1
-    ends = dict.fromkeys(
-        f"{abs(gap):.1f}" if alike else signed(gap) for gap in sorted(gaps, key=abs if alike else None)
-    )
+    ordered = sorted(map(abs, gaps)) if alike else sorted(gaps)
+    ends = dict.fromkeys(f"{gap:.1f}" if alike else signed(gap) for gap in ordered)
     first, *rest = ends
     return f"{first} to {rest[-1]}" if rest else first
 

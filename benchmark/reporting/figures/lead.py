@@ -65,9 +65,8 @@ def by_width(contrasts: Sequence[Contrast], across: int) -> Picture | None:
     for axes, ((_, a, b), members) in zip(grid.ravel(), panels.items(), strict=False):
         _panel(axes, members, (low, high))
         channel_axis(axes, widths)
-        axes.set_title(
-            "\n".join([f"{a} {MINUS} {b}", *[tasks[task_title(members[0].a)]] * (len(tasks) > 1)]), fontweight="bold"
-        )
+        of_task = [tasks[task_title(members[0].a)]] if len(tasks) > 1 else []
+        axes.set_title("\n".join([f"{a} {MINUS} {b}", *of_task]), fontweight="bold")
         axes.set_xlabel("channels" if all(point.a.size_text.endswith("channels") for point in members) else "width")
     for axes in grid.ravel()[len(panels) :]:
         axes.remove()
@@ -95,7 +94,7 @@ def _panel(axes: "Axes", points: Sequence[Point], view: tuple[float, float]) -> 
     for index, mode in enumerate(modes):
         members = sorted((point for point in points if point.mode == mode), key=lambda point: point.width or 0)
         shift = 2 ** (0.12 * (index - (len(modes) - 1) / 2))
-        _line(axes, [(shift * (point.width or 0), point) for point in members], looks[names[mode]], names[mode])
+        _line(axes, [(shift * (point.width or 0), point) for point in members], looks[names[mode]], names[mode], index)
     published = sorted({(p.width, p.published) for p in points if p.published is not None and p.width is not None})
     if published:
         drawn = axes.plot(*zip(*published, strict=True), "x:", color="#555555", linewidth=0.9, markersize=6,
@@ -104,7 +103,7 @@ def _panel(axes: "Axes", points: Sequence[Point], view: tuple[float, float]) -> 
     mark_cuts(axes)
 
 
-def _line(axes: "Axes", places: Sequence[tuple[float, Point]], look: figure_style.Look, name: str) -> None:
+def _line(axes: "Axes", places: Sequence[tuple[float, Point]], look: figure_style.Look, name: str, index: int) -> None:
     """One mode's differences, hollow where undecided, and a name at the edge for those that are far away."""
     low, high = axes.get_ylim()
     near = [(x, point) for x, point in places if low <= 100 * point.comparison.interval.mean <= high]
@@ -139,7 +138,7 @@ def _line(axes: "Axes", places: Sequence[tuple[float, Point]], look: figure_styl
             axes.annotate(
                 signed(mean),
                 (x, low if below else high),
-                (-5, 6 if below else -6),
+                (-7, (6 if below else -6) * (1 + 1.5 * index)),
                 textcoords="offset points",
                 ha="right",
                 va="bottom" if below else "top",
@@ -171,9 +170,8 @@ def in_one_column(contrasts: Sequence[Contrast], across: int) -> Picture | None:
         if point.published is not None:
             axes.plot(point.published, -place, "x", color="#555555", label="_published")
         mode = f" ({point.mode})" if point.mode and f"({point.mode})" not in contrast.a + contrast.b else ""
-        names.append(
-            "\n".join([f"{contrast.a} {MINUS} {contrast.b}{mode}", *[apart[point.a.setting_text]] * (len(apart) > 1)])
-        )
+        where = [apart[point.a.setting_text]] if len(apart) > 1 else []
+        names.append("\n".join([f"{contrast.a} {MINUS} {contrast.b}{mode}", *where]))
     axes.set_yticks([-place for place in range(len(lines))], names)
     axes.set_ylim(0.6 - len(lines), 0.6)
     axes.margins(x=0.1)
