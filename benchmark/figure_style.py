@@ -163,10 +163,11 @@ def save(figure: "Figure", folder: Path, name: str) -> None:
 
 def _told(svg: str) -> str:
     """The picture with what was given to `tell` as attributes and titles instead of ids."""
-    parts = re.split(rf'<g id="(series|legend){_SIGN}([^"]*)">', svg)
+    # An id with a double quote in it stands in single ones.
+    parts = re.split(rf"""<g id=["'](series|legend){_SIGN}(.*?)["']>""", svg)
     found = [parts[0]]
     for kind, told, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        series, *points = told.split(_SIGN)
+        series, *points = told.replace('"', "&quot;").split(_SIGN)
         # A line's markers are the next `use` elements, in the order of its points.
         between = re.split(r"<use ([^>]*)/>", rest, maxsplit=len(points)) if points else [rest]
         titled = zip(between[1::2], points, between[2::2], strict=True)

@@ -162,6 +162,9 @@ def report(
     runs: RunsOption = RUNS,
     out: Annotated[Path | None, typer.Option(help="Where to write [default: results/<name>]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Rebuild every folder under results/ from its own data")] = False,
+    columns: Annotated[
+        str, typer.Option(help="Columns of table.tex, with commas: method,channels,accuracy [default: a paper's]")
+    ] = "",
     from_mlflow: Annotated[
         str | None,
         typer.Option(help="Read this MLflow tracking server instead of a run directory; GRID is the grid's name"),
@@ -176,6 +179,7 @@ def report(
         return
     if grid is None:
         raise UserError("name a grid or a folder under results/, or give --all for all of these folders")
+    chosen = [name.strip() for name in columns.split(",") if name.strip()]
     with console.status("writing the report"):
         if from_mlflow is not None:
             from benchmark.tracking import report_from_mlflow
@@ -183,11 +187,11 @@ def report(
             folder = out or RESULTS / grid
             summary = report_from_mlflow(from_mlflow, str(grid), folder)
         elif grid.is_dir():
-            summary, folder = rebuild_report(grid), grid
+            summary, folder = rebuild_report(grid, chosen), grid
         else:
             read, _, experiment = open_grid(grid, runs, None)
             folder = out or RESULTS / read.name
-            summary = write_report(read, experiment, folder)
+            summary = write_report(read, experiment, folder, chosen)
     print_table(summary, console)
     console.print(f"\nwritten to {folder}/: table.md, table.csv, figures, report.html", highlight=False)
 

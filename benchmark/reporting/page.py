@@ -15,8 +15,9 @@ from benchmark.reporting.findings import findings, headlines
 from benchmark.reporting.pictures import data_uri, inline
 from benchmark.reporting.record import Record
 from benchmark.reporting.rows import settings, task_text
+from benchmark.reporting.tables.on_page import to_page
 from benchmark.reporting.tables.results import budget
-from benchmark.reporting.tables.table import to_html
+from benchmark.reporting.tables.table import signed, to_html
 
 if TYPE_CHECKING:
     from benchmark.reporting.summary import Summary
@@ -68,7 +69,7 @@ def report_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["groupby_in_order"] = _groups
+    environment.filters |= {"groupby_in_order": _groups, "signed": signed}
     record = summary.record
     pictures: dict[str, list[str]] = {}
     for path in sorted(folder.glob("inspect/*/*.svg")):
@@ -84,7 +85,7 @@ def report_page(
         record=record,
         headlines=headlines(record, summary.rows),
         findings=findings(summary.rows),
-        table=Markup(to_html(summary.table)),
+        table=Markup(to_page(summary.table)),
         by_channels=summary.by_channels,
         by_channels_table=Markup(to_html(summary.by_channels)) if summary.by_channels else "",
         why_no_diagram=why_no_diagram(summary.rows),

@@ -6,7 +6,7 @@ import rich.box
 import rich.table
 from rich.text import Text
 
-from benchmark.reporting.tables.table import Estimate
+from benchmark.reporting.tables.table import Estimate, Parts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ def print_table(summary: "Summary", console: "Console") -> None:
     left_out = _TOO_MUCH | (_TOO_MUCH_WHEN_NARROW if console.width < 105 else set())
     columns = [column for column in table.columns if column.key not in left_out]
     for column in columns:
-        numeric = any(isinstance(row.get(column.key), int | float | Estimate) for row in table.rows)
+        numeric = any(isinstance(row.get(column.key), int | float | Estimate | Parts) for row in table.rows)
         shown.add_column(column.title, justify="right" if numeric else "left", overflow="fold")
     for values in table.rows:
         texts = dict(zip((column.key for column in table.columns), table.cells(values), strict=True))
