@@ -87,7 +87,8 @@ def _sentence(rows: Sequence[Row], contrasts: Sequence[Contrast]) -> str:
         return _measured(rows)
     points = [point for one in contrasts for point in one.points]
     places = _Places([point.a for point in points])
-    return f"{'; '.join(_contrast(one, places) for one in contrasts)}."
+    said = "; ".join(_contrast(one, places) for one in contrasts)
+    return f"{said.replace('undecided, with', 'Undecided, with', 1) if said.startswith('undecided') else said}."
 
 
 class _Places:

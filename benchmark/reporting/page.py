@@ -14,12 +14,15 @@ from benchmark.reporting.figures.ranks import why_no_diagram
 from benchmark.reporting.findings import findings, headlines
 from benchmark.reporting.pictures import data_uri, inline
 from benchmark.reporting.record import Record
+from benchmark.reporting.reproduce import by_commit, commands
 from benchmark.reporting.rows import settings, task_text
 from benchmark.reporting.tables.on_page import to_page
 from benchmark.reporting.tables.results import budget
 from benchmark.reporting.tables.table import signed, to_html
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from benchmark.reporting.summary import Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -55,21 +58,27 @@ SECTIONS = (
 """The sections in the order of the page; to add one, write its template and give it a place here."""
 
 
-def report_page(
-    summary: "Summary", lead: Sequence[Drawn], figures: Sequence[Drawn], facts: dict[str, Any], folder: Path
-) -> str:
-    """The page; `folder` holds the figures, of which those in `lead` come first, for wide and for narrow screens."""
+def environment() -> "Environment":
+    """Where pages find their templates, and what these may use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"groupby_in_order": _groups, "signed": signed}
+    made.filters |= {"groupby_in_order": _groups, "signed": signed}
+    return made
+
+
+def report_page(
+    summary: "Summary", lead: Sequence[Drawn], figures: Sequence[Drawn], facts: dict[str, Any], folder: Path
+) -> str:
+    """The page; `folder` holds the figures, of which those in `lead` come first, for wide and for narrow screens."""
+    from markupsafe import Markup
+
     record = summary.record
     pictures: dict[str, list[str]] = {}
     for path in sorted(folder.glob("inspect/*/*.svg")):
@@ -80,6 +89,7 @@ def report_page(
     def draw(figure: Drawn, *, shrink: bool = False) -> Markup:
         return Markup(inline(folder / f"{figure.name}.svg", f"{figure.title}. {figure.caption}", shrink=shrink))
 
+    made = by_commit(record)
     known = dict(
         tasks=", ".join(dict.fromkeys(task_text(cell) for cell in record.cells)),
         record=record,
@@ -91,6 +101,8 @@ def report_page(
         why_no_diagram=why_no_diagram(summary.rows),
         pictures=pictures,
         resolved=resolved(record),
+        made=made,
+        commands=commands(made, "again"),
         in_minutes=any(cell.config.train.minutes is not None for cell in record.cells),
         notes=summary.table.notes,
         answer=summary.answer,
@@ -107,7 +119,7 @@ def report_page(
         facts=facts,
     )
     sections = [section for section in SECTIONS if section.needs is None or known[section.needs]]
-    page = environment.get_template("report.html.j2").render(known, sections=sections)
+    page = environment().get_template("report.html.j2").render(known, sections=sections)
     return re.sub(r"\n\s*\n+", "\n", page)
 
 

@@ -72,15 +72,21 @@ def rebuild_report(out: Path, columns: Sequence[str] = ()) -> Summary:
 def rebuild_all(root: Path) -> Iterator[Path]:
     """`rebuild_report` of every folder in `root` that has a record, one after the other; gives each when it is done.
 
+    At the end it writes `index.html` into `root`, which leads to all of them.
+
     Raises:
         UserError: there is none, or one is damaged.
     """
     folders = sorted(path.parent for path in root.glob("*/cells.json"))
     if not folders:
         raise UserError(f"{root}/ has no folder that htbench report wrote")
+    from benchmark.reporting.index import entry, write_index
+
+    entries = []
     for folder in folders:
-        rebuild_report(folder)
+        entries.append(entry(folder, rebuild_report(folder)))
         yield folder
+    write_index(root, entries)
 
 
 def provenance(record: Record, folder: Path) -> dict[str, Any]:

@@ -113,7 +113,9 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
         )
     for name in dict.fromkeys(row.method for row in rows if row.reference):
-        lines.append(f"{name}: an upper bound that learns from more than a support set; not compared with the others")
+        lines.append(
+            f"{name}: learns from all other images of a task's classes: a reference, no bound, and not compared"
+        )
     lines += [remark.rule for remark in REMARKS if any(map(remark.of, rows))]
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
