@@ -72,4 +72,4 @@ def test_the_svg_tells_series_and_numbers(tmp_path: Path) -> None:
     assert len([one for one in root.iter() if one.get("data-legend") == name]) == 1
     (untitled,) = [one for one in root.iter() if one.get("data-series") == "other"]
     assert untitled.find(".//svg:title", space) is None
-    assert not re.search(r'id="(series|legend)', (tmp_path / "told.svg").read_text())
+    assert not re.search(f"id=[\"'](series|legend){figure_style._SIGN}", (tmp_path / "told.svg").read_text())

@@ -43,7 +43,7 @@ def test_a_question_names_the_differences(tmp_path: Path) -> None:
             assert point.comparison.p_adjusted >= alone.interval.p_value
     assert summary.answer.question == "Do ht-logits and ht-all beat maml++?"
     sentence = summary.answer.sentence
-    assert sentence.startswith("ht-logits beats maml++ at 4 channels (by ") and "; ht-all beats maml++" in sentence
+    assert sentence.startswith("ht-logits beats maml++ at 4 (by ") and "; ht-all beats maml++" in sentence
 
 
 def test_without_a_question_the_two_most_accurate_are_compared(tmp_path: Path) -> None:
