@@ -15,6 +15,9 @@ from benchmark.reporting.record import CellRecord
 from benchmark.reporting.seed_variance import fallen
 from benchmark.statistics import fit_prior, minimum_detectable_difference
 
+ENOUGH = 4
+"""Degrees of freedom, seeds beyond the first of a setting, from which on the grid's own cells tell enough."""
+
 
 @dataclass(frozen=True)
 class Detectable:
@@ -66,22 +69,28 @@ def detectable(planned: Sequence[PlannedCell], results: Path) -> Detectable:
         "finished cells of the grid": finished,
         f"earlier results of {' and '.join(sorted(names))}": _earlier(results, names),
     }
-    for source, scores in sources.items():
-        variances = [
-            (float(np.var(of, ddof=1)), len(of) - 1)
-            for setting, of in _means(scores)
-            if len(of) > 1 and not any(fallen(np.array(of)[:, None], setting))
-        ]
-        if not variances:
-            continue
-        values, weights = zip(*variances, strict=True)
-        prior = fit_prior(values, weights)
-        sd = sqrt(prior.variance if prior else float(np.average(values, weights=weights)))
-        rows = len(_by_setting((config, None) for config in configs))
-        freedom = min(seeds - 1 + prior.freedom, rows * (seeds - 1)) if prior and rows > 2 else None
-        found = minimum_detectable_difference(seeds, episodes, sd, freedom=freedom)
-        return Detectable(seeds, episodes, found, sd, source)
-    return Detectable(seeds, episodes, None, None, "there is no method with two finished seeds on this data set yet")
+    known = {source: variances for source, scores in sources.items() if (variances := _variances(scores))}
+    if not known:
+        why = "there is no method with two finished seeds on this data set yet"
+        return Detectable(seeds, episodes, None, None, why)
+    enough = [source for source, variances in known.items() if sum(weight for _, weight in variances) >= ENOUGH]
+    source = [*enough, *known][0]
+    values, weights = zip(*known[source], strict=True)
+    prior = fit_prior(values, weights)
+    sd = sqrt(prior.variance if prior else values[0])
+    rows = len(_by_setting((config, None) for config in configs))
+    freedom = min(seeds - 1 + prior.freedom, rows * (seeds - 1)) if prior else None
+    found = minimum_detectable_difference(seeds, episodes, sd, freedom=freedom)
+    return Detectable(seeds, episodes, found, sd, source)
+
+
+def _variances(scores: Sequence[tuple[CellConfig, float]]) -> list[tuple[float, int]]:
+    """Variances of the seeds of each setting and their degrees of freedom, of settings without a collapsed training."""
+    return [
+        (float(np.var(of, ddof=1)), len(of) - 1)
+        for setting, of in _means(scores)
+        if len(of) > 1 and not any(fallen(np.array(of)[:, None], setting))
+    ]
 
 
 def _by_setting(scores: Iterable[tuple[CellConfig, float | None]]) -> dict[str, list[tuple[CellConfig, float | None]]]:
@@ -98,16 +107,19 @@ def _means(scores: Sequence[tuple[CellConfig, float]]) -> list[tuple[CellConfig,
 
 
 def _earlier(results: Path, names: set[str]) -> list[tuple[CellConfig, float]]:
-    """Test accuracies in every report of the folder, of these data sets; unreadable reports are passed over."""
-    found = []
+    """Test accuracies in every report of the folder, of these data sets; unreadable reports are passed over.
+
+    Reports may share cells, which count once.
+    """
+    found: dict[str, tuple[CellConfig, float]] = {}
     for path in sorted(results.glob("*/cells.json")):
         try:
             cells = [CellRecord.model_validate(one) for one in json.loads(path.read_text())["cells"]]
         except (OSError, ValueError, KeyError, TypeError, ValidationError):
             continue
-        found += [
-            (cell.config, cell.result.test.accuracy)
+        found |= {
+            cell.key: (cell.config, cell.result.test.accuracy)
             for cell in cells
             if cell.state == "done" and cell.config.dataset.name in names and cell.result and cell.result.test
-        ]
-    return found
+        }
+    return list(found.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +86,18 @@ class Row:
         """Mean accuracy of each finished seed."""
         means = [] if self.accuracy is None else self.accuracy.mean(axis=1).tolist()
         return dict(zip(self.seeds, means, strict=False))
+
+    @property
+    def own_sd(self) -> float | None:
+        """Standard deviation over its seeds; None with fewer than two."""
+        return None if self.accuracy is None or len(self.seeds) < 2 else float(self.accuracy.mean(axis=1).std(ddof=1))
+
+    @property
+    def used_sd(self) -> float | None:
+        """The standard deviation over seeds that its interval uses, pooled with comparable rows."""
+        if self.own_sd is None or self.prior is None:
+            return self.own_sd
+        return sqrt(self.prior.moderate(self.own_sd**2, len(self.seeds) - 1)[0])
 
     @property
     def pools(self) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size
-from benchmark.statistics import Prior, Scores, collapsed, fit_prior, mean_squares, paired_difference
+from benchmark.statistics import Prior, Scores, collapsed, fit_prior, mean_squares, paired_difference, prior_of_pair
 
 NARROW = 8
 """Most channels of a narrow network."""
@@ -92,20 +92,27 @@ def prior_of_means(matrices: Iterable[NDArray[np.floating]]) -> Prior | None:
 def prior_of_differences(settings: Iterable[Sequence[Scores]]) -> Prior | None:
     """The prior of paired differences in a group, from the methods of each of its settings, none collapsed.
 
-    The pairs of M methods depend on each other: together they are worth M - 1 differences.
+    The pairs of M methods depend on each other: together they are worth M - 1 differences. A pair that is alone has
+    the variances of its two methods.
     """
+    alone: tuple[Scores, Scores] | None = None
     variances: list[float] = []
     freedom: list[int] = []
     total = 0.0
     for methods in settings:
-        shared = [
-            paired_difference(a, b)
+        pairs = [
+            (a, b)
             for a, b in combinations(methods, 2)
             if a.episodes_sha256 == b.episodes_sha256 and len(set(a.seeds) & set(b.seeds)) > 1
         ]
-        if shared:
+        if pairs:
+            alone = pairs[0]
+            shared = [paired_difference(a, b) for a, b in pairs]
             variances += [mean_squares(one).seed_variance for one in shared]
             freedom += [len(one) - 1 for one in shared]
             joined = sum(len(one.seeds) > 1 for one in methods)
             total += (joined - 1) * float(np.mean([len(one) - 1 for one in shared]))
+    if alone and len(variances) == 1:
+        of_each = [mean_squares(one.accuracy).seed_variance for one in alone]
+        return prior_of_pair(of_each[0], of_each[1], freedom[0])
     return fit_prior(variances, freedom, total)

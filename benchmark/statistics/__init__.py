@@ -27,7 +27,7 @@ from benchmark.statistics.intervals import (
     primary_interval,
     two_way_interval,
 )
-from benchmark.statistics.pooling import Prior, fit_prior
+from benchmark.statistics.pooling import Prior, fit_prior, prior_of_pair
 from benchmark.statistics.power import minimum_detectable_difference
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "minimum_detectable_difference",
     "paired_difference",
     "primary_interval",
+    "prior_of_pair",
     "rank_methods",
     "sign_flip_p_value",
     "two_way_interval",

@@ -69,6 +69,15 @@ def fit_prior(variances: Sequence[float], freedom: Sequence[float], total: float
     return Prior(typical + towards_mean, min(own_freedom, whole / 2), whole, len(values))
 
 
+def prior_of_pair(first: float, second: float, freedom: float) -> Prior:
+    """The prior of the difference of two methods that are alone: the sum of the variances of their seed means.
+
+    It takes the seeds of one to have nothing to do with those of the other (as Welch's test does), which doubles the
+    degrees of freedom of the paired differences; where both gain from the same seeds it is too large, which is safe.
+    """
+    return Prior(first + second, freedom, 2 * freedom, 1)
+
+
 def _moments(values: np.ndarray, degrees: np.ndarray, mean: float) -> tuple[float, float]:
     """Typical variance and freedom of the scaled F law, from mean and variance of log variances (Smyth 2004, 6.2)."""
     if mean == 0:

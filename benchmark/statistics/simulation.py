@@ -5,29 +5,22 @@ the mean of each cell and for the paired difference of every two methods of a se
 with the project's own functions and with the alternatives it was chosen among. The truth of a cell is the mean of
 trainings that do not collapse: no interval from two trainings can hold what one training in ten would subtract.
 
-    python -m benchmark.statistics.simulation --out results/coverage
-
-writes coverage.csv and coverage.md. Random numbers come from the seed and the names of the case, so that each case can
-be repeated alone, and a new seed is a fresh test.
+`benchmark.statistics.coverage` makes the table and the figure. Random numbers come from the seed and the names of the
+case, so that each case can be repeated alone, and a new seed is a fresh test.
 """
 
-import csv
-import io
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.statistics.collapse import collapsed
 from benchmark.statistics.intervals import Interval, MeanSquares, interval_of, mean_squares
-from benchmark.statistics.pooling import Prior, fit_prior
+from benchmark.statistics.pooling import Prior, fit_prior, prior_of_pair
 
 EPISODES = 600
 METHODS = 4
@@ -97,11 +90,13 @@ class Group:
         variances: of the cells, or the pairs, without a collapsed training.
         freedom: seeds - 1.
         total: degrees of freedom of all of them together.
+        alone: of a difference that is the only one, the variances of its two methods.
     """
 
     variances: Sequence[float]
     freedom: int
     total: float
+    alone: tuple[float, float] | None = None
 
 
 Rule = Callable[[Group], Callable[[MeanSquares], Interval]]
@@ -115,6 +110,8 @@ def _own(_: Group) -> Callable[[MeanSquares], Interval]:
 def _from_prior(moderate: Callable[[Prior, float, float], tuple[float, float]]) -> Rule:
     def rule(group: Group) -> Callable[[MeanSquares], Interval]:
         prior = fit_prior(group.variances, [group.freedom] * len(group.variances), group.total)
+        if group.alone:
+            prior = prior_of_pair(*group.alone, group.freedom)
         if prior is None:
             return _own(group)
         return lambda squares: interval_of(
@@ -195,11 +192,18 @@ def simulate(scenario: str, cells: int, seeds: int, repetitions: int, seed: int)
         accuracy = _grid(rng, SCENARIOS[scenario], cells, seeds)
         fallen = [any(collapsed(one, CHANCE)) for one in accuracy]
         pairs = [(a, b) for a, b in combinations(range(cells), 2) if a // METHODS == b // METHODS]
-        _judge(found, "mean", accuracy, fallen, LEVEL, sum(not one for one in fallen) * (seeds - 1))
+        squares = [mean_squares(one) for one in accuracy]
+        own = [one.seed_variance for one in squares]
+        _judge(found, "mean", squares, fallen, LEVEL, _group(own, fallen, seeds - 1))
         standing = [sum(not one for one in fallen[at : at + METHODS]) for at in range(0, cells, METHODS)]
         total = sum(max(count - 1, 0) for count in standing) * (seeds - 1)
-        differences = np.stack([accuracy[a] - accuracy[b] for a, b in pairs])
-        _judge(found, "difference", differences, [fallen[a] or fallen[b] for a, b in pairs], 0.0, total)
+        squares = [mean_squares(accuracy[a] - accuracy[b]) for a, b in pairs]
+        down = [fallen[a] or fallen[b] for a, b in pairs]
+        group = _group([one.seed_variance for one in squares], down, seeds - 1, total)
+        if len(group.variances) == 1:
+            a, b = pairs[down.index(False)]
+            group = replace(group, alone=(own[a], own[b]))
+        _judge(found, "difference", squares, down, 0.0, group)
     return [_summary(quantity, rule, cells, seeds, scenario, hits) for (quantity, rule), hits in found.items()]
 
 
@@ -210,18 +214,20 @@ def _grid(rng: np.random.Generator, effects: Effects, cells: int, seeds: int) ->
     return np.asarray(LEVEL + effects(rng, cells, seeds)[:, :, None] + hard + noise)
 
 
+def _group(variances: Sequence[float], fallen: Sequence[bool], freedom: int, total: float | None = None) -> Group:
+    clean = [one for one, down in zip(variances, fallen, strict=True) if not down]
+    return Group(clean, freedom, float(len(clean) * freedom) if total is None else total)
+
+
 def _judge(
     found: dict[tuple[str, str], list[tuple[bool, bool, float]]],
     quantity: str,
-    matrices: NDArray[np.float64],
+    squares: Sequence[MeanSquares],
     fallen: Sequence[bool],
     truth: float,
-    total: float,
+    group: Group,
 ) -> None:
     """Add (covered, with a collapse, half-width) of each interval of each rule."""
-    squares = [mean_squares(one) for one in matrices]
-    clean = [one.seed_variance for one, down in zip(squares, fallen, strict=True) if not down]
-    group = Group(clean, squares[0].seeds - 1, total)
     for name, rule in RULES.items():
         fitted, alone = rule(group), _own(group)
         for one, down in zip(squares, fallen, strict=True):
@@ -247,71 +253,3 @@ def _summary(
         float(np.median(width)),
         len(hits),
     )
-
-
-def to_csv(results: Sequence[Coverage]) -> str:
-    """One line per case and rule."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Coverage)])
-    for one in results:
-        values = [getattr(one, field.name) for field in fields(Coverage)]
-        writer.writerow([f"{value:.4f}" if isinstance(value, float) else value for value in values])
-    return out.getvalue()
-
-
-def to_markdown(results: Sequence[Coverage], command: str) -> str:
-    """For means and for differences, by seeds, grid size and rule: coverage in each scenario."""
-    lines = [
-        "# Simulated coverage of nominal 95 % intervals",
-        "",
-        f"Made by `{command}`: {EPISODES} shared episodes, {METHODS} methods to a setting (at most), and the group that"
-        " shares a prior is the whole grid. In percent: intervals that hold the truth, the mean of trainings that do"
-        " not collapse. More numbers are in [coverage.csv](coverage.csv), among them coverage of the cells and pairs"
-        " without a collapsed training; what is simulated is in benchmark/statistics/simulation.py.",
-        "",
-        f"Kept: *{KEPT}*. Before: *{BEFORE}*. Cells and pairs with a collapsed training have their own variance under"
-        " every rule: a wide interval that nearly always covers. The truth does not count what collapses would subtract"
-        " on average: no rule could know of it from two trainings that went well, so a report shows collapses apart.",
-        "",
-        *(f"- {name}: {text}" for name, text in TROUBLES.items()),
-    ]
-    scenarios = list(dict.fromkeys(one.scenario for one in results))
-    for quantity, title in (("mean", "Mean of a cell"), ("difference", "Difference of two methods, paired")):
-        lines += ["", f"## {title}", ""]
-        head = ["seeds", "cells", "rule", *scenarios, "narrowest tenth, unequal", "median half-width, equal (points)"]
-        lines += [f"| {' | '.join(head)} |", f"|{'--:|' * 2}---|{'--:|' * (len(scenarios) + 2)}"]
-        table: dict[tuple[int, int, str], dict[str, Coverage]] = {}
-        for one in results:
-            if one.quantity == quantity:
-                table.setdefault((one.seeds, one.cells, one.rule), {})[one.scenario] = one
-        for (seeds, cells, rule), by_scenario in table.items():
-            shown = [f"{100 * by_scenario[name].coverage:.1f}" for name in scenarios]
-            narrow = f"{100 * by_scenario['unequal'].narrowest_tenth:.1f}"
-            width = f"{100 * by_scenario['equal'].median_half_width:.2f}"
-            name = f"**{rule}**" if rule == KEPT else rule
-            lines.append(f"| {' | '.join([str(seeds), str(cells), name, *shown, narrow, width])} |")
-    return "\n".join([*lines, ""])
-
-
-def main(
-    out: Annotated[Path, typer.Option(help="Folder for coverage.csv and coverage.md")] = Path("results/coverage"),
-    intervals: Annotated[int, typer.Option(help="Cells simulated per case")] = 12000,
-    seed: Annotated[int, typer.Option(help="Another one is a fresh test")] = 20,
-) -> None:
-    """Simulate every case and write the table."""
-    results = [
-        one
-        for seeds in SEEDS
-        for cells in SIZES
-        for scenario in SCENARIOS
-        for one in simulate(scenario, cells, seeds, -(-intervals // cells), seed)
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "coverage.csv").write_text(to_csv(results))
-    command = f"python -m benchmark.statistics.simulation --intervals {intervals} --seed {seed}"
-    (out / "coverage.md").write_text(to_markdown(results, command))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -22,30 +22,32 @@ class _Member:
     cell: CellFolder
     config: CellConfig
     result: Result
+    accuracy: NDArray[np.floating]
 
 
 def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[RunFacts]:
-    """One run per setting that has a finished seed; only seeds tested on the same episodes are put together."""
+    """One run per setting that has a finished seed; only seeds tested on the same episodes are put together.
+
+    Intervals are those of a report on the same cells. Cells with accuracies that are not finite are left out.
+    """
     settings: dict[str, list[_Member]] = {}
     for cell in cells:
         config, result = cell.config(), cell.result()
-        if result is not None and result.test is not None:
+        if result is not None and result.test is not None and np.isfinite(accuracy := cell.test_accuracy()).all():
             setting = f"{config.model_copy(update={'seed': 0}).key} {result.test.sha256}"
-            settings.setdefault(setting, []).append(_Member(cell, config, result))
+            settings.setdefault(setting, []).append(_Member(cell, config, result, accuracy))
     axes = [axis for axis in axes if axis != "seed"]
-    accuracy = {
-        setting: np.stack([member.cell.test_accuracy() for member in members]) for setting, members in settings.items()
-    }
+    matrices = {setting: np.stack([member.accuracy for member in members]) for setting, members in settings.items()}
     firsts = {setting: members[0].config for setting, members in settings.items()}
     # As in a report, where rows of one task are set apart by width if methods are compared.
     widths = widths_of(firsts.values()) if "method" in axes else {}
     groups: dict[Group, list[str]] = {}
     for setting, config in firsts.items():
-        if not is_reference(config.method) and not any(fallen(accuracy[setting], config)):
+        if not is_reference(config.method) and not any(fallen(matrices[setting], config)):
             groups.setdefault(group_of(config, widths.get(task_of(config), set())), []).append(setting)
-    priors = {one: prior for of in groups.values() for prior in [prior_of_means(accuracy[s] for s in of)] for one in of}
+    priors = {one: prior for of in groups.values() for prior in [prior_of_means(matrices[s] for s in of)] for one in of}
     return [
-        _aggregate(setting, members, axes, accuracy[setting], priors.get(setting))
+        _aggregate(setting, members, axes, matrices[setting], priors.get(setting))
         for setting, members in settings.items()
     ]
 

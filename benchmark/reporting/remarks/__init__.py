@@ -3,8 +3,8 @@
 To add one: a file of this folder with its `Remark`, and a place in `REMARKS`.
 """
 
-from benchmark.reporting.remarks import collapsed, same_kernels, still_improving
+from benchmark.reporting.remarks import collapsed, exchanged_kernels, still_improving
 from benchmark.reporting.remarks.remark import Remark
 
-REMARKS: tuple[Remark, ...] = (collapsed.REMARK, still_improving.REMARK, same_kernels.REMARK)
+REMARKS: tuple[Remark, ...] = (collapsed.REMARK, still_improving.REMARK, exchanged_kernels.REMARK)
 """All remarks, in the order in which they are made."""

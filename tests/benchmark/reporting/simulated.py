@@ -72,6 +72,7 @@ def finish(
     hardness = np.random.default_rng(int(digest[:8], 16)).normal(0, 0.02, config.test.episodes)
     rng = np.random.default_rng(int(config.key, 16))
     chance = np.clip(mean + rng.normal(0, seed_sd) + hardness, 0, 1)
+    channels = config.model.get("channels", 8)
     queries = shape.ways * shape.queries
     accuracy = (rng.binomial(queries, chance) / queries).astype(np.float32)
     store = experiment.cell(config)
@@ -80,7 +81,6 @@ def finish(
     curve = [mean * (1 - 0.9 ** (step / 10)) + rng.normal(0, 0.002) for step in steps]
     lines = [json.dumps({"step": s, "train/loss": 1.0, "val/accuracy": v}) for s, v in zip(steps, curve, strict=True)]
     store.metrics_file.write_text("\n".join(lines) + "\n")
-    channels = config.model["channels"]
     result = Result(
         key=config.key,
         config=config.model_dump(mode="json"),
@@ -88,7 +88,7 @@ def finish(
             accuracy=float(accuracy.mean(dtype="float64")),
             episodes=len(accuracy),
             sha256=episodes_sha256 or digest,
-            seconds_per_task=2e-4 * config.model["channels"] * (1 + ("ht" in config.method)),
+            seconds_per_task=2e-4 * channels * (1 + ("ht" in config.method)),
         ),
         training=Training(
             steps=1000,

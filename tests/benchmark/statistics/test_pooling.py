@@ -25,7 +25,7 @@ from benchmark.statistics.simulation import BEFORE, KEPT, SCENARIOS, simulate
 def test_the_prior_of_many_variances_is_the_law_they_were_drawn_from(freedom: int) -> None:
     rng = np.random.default_rng(0)
     true = 3.0 * 6 / rng.chisquare(6, 400000)
-    prior = fit_prior(true * rng.chisquare(freedom, 400000) / freedom, [freedom] * 400000)
+    prior = fit_prior((true * rng.chisquare(freedom, 400000) / freedom).tolist(), [freedom] * 400000)
     assert prior is not None
     # Of one degree of freedom many variances are tiny: the floor under them makes the freedom a little too large.
     assert prior.variance == pytest.approx(3.0, rel=0.06)
@@ -36,7 +36,7 @@ def test_variances_of_different_freedom_share_a_prior() -> None:
     rng = np.random.default_rng(1)
     freedom = np.repeat([1, 2, 4], 8000)
     true = 2.0 * 8 / rng.chisquare(8, len(freedom))
-    prior = fit_prior(true * rng.chisquare(freedom) / freedom, freedom)
+    prior = fit_prior((true * rng.chisquare(freedom) / freedom).tolist(), freedom.tolist())
     assert prior is not None and prior.variance == pytest.approx(2.0, rel=0.05)
 
 
@@ -52,7 +52,7 @@ def test_nothing_is_pooled_from_one_cell_and_equal_seeds_are_no_trouble() -> Non
     assert fit_prior([1.0], [1]) is None
     # Of two the plain mean, as their spread says nothing of the law they come from.
     two = fit_prior([1.0, 3.0], [1, 1])
-    assert two is not None and (two.variance, two.total) == (pytest.approx(2.0), 2.0) and two.freedom <= 1
+    assert two is not None and two.variance == pytest.approx(2.0) and two.freedom <= 1 and two.total == 2
     nothing, some = fit_prior([0.0, 0.0, 0.0], [1, 1, 1]), fit_prior([0.0, 1.0, 1.0, 2.0], [1, 1, 1, 1])
     assert nothing is not None and nothing.variance == 0
     assert some is not None and 0 < some.variance < 2
