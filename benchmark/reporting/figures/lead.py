@@ -56,9 +56,10 @@ def by_width(contrasts: Sequence[Contrast], across: int) -> Picture | None:
         return None
     points = [point for members in panels.values() for point in members]
     widths = sorted({point.width for point in points if point.width is not None})
-    across = min(across, len(panels))
+    narrow, across = across == 1, min(across, len(panels))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(figure_style.COLUMN * (across if across > 1 else 1.05), 2.7 * down), layout="constrained")
+    width = 1.05 if narrow else max(1.6, across)
+    figure = Figure(figsize=(figure_style.COLUMN * width, 2.7 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
     low, high = _view(points)
     tasks = told_apart(list(dict.fromkeys(task_title(members[0].a) for members in panels.values())))
@@ -72,7 +73,8 @@ def by_width(contrasts: Sequence[Contrast], across: int) -> Picture | None:
         axes.remove()
     for axes in grid[:, 0]:
         axes.set_ylabel("difference in test accuracy\n(points)")
-    legend(figure, list(grid.ravel()[: len(panels)]))
+    if len({point.mode for point in points}) > 1 or any(point.published is not None for point in points):
+        legend(figure, list(grid.ravel()[: len(panels)]))
     return Picture(figure, _caption(points, [axes for axes in figure.axes]))
 
 

@@ -1,13 +1,18 @@
 """Names of rows, and their order."""
 
 from pathlib import Path
+from typing import Any
 
 from benchmark.reporting.labels import label_of, natural_place
 from benchmark.reporting.record import collect
 from benchmark.reporting.rows import make_rows
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
-AXES = {"method": ["a", "b"], "model.query_statistics": ["batch", "support"], "train.learning_rate": [0.1, 0.02]}
+AXES: dict[str, list[Any]] = {
+    "method": ["a", "b"],
+    "model.query_statistics": ["batch", "support"],
+    "train.learning_rate": [0.1, 0.02],
+}
 
 
 def test_text_stands_alone_and_numbers_with_their_axis() -> None:
@@ -23,7 +28,7 @@ def test_the_same_word_on_two_axes_goes_with_its_axis() -> None:
 
 
 def test_numbers_ascend_and_names_keep_the_order_of_the_grid() -> None:
-    axes = {"seed": [1, 0], "method": ["b", "a"], "model.channels": [8, 32, 4, None]}
+    axes: dict[str, list[Any]] = {"seed": [1, 0], "method": ["b", "a"], "model.channels": [8, 32, 4, None]}
     places = [{"method": m, "model.channels": c, "seed": 1} for m in ("a", "b") for c in (None, 8, 32, 4)]
     ordered = sorted(places, key=lambda place: natural_place(place, axes))
     assert [(place["method"], place["model.channels"]) for place in ordered] == [

@@ -13,6 +13,7 @@ from benchmark.reporting.tables.table import (
     Estimate,
     Parts,
     Table,
+    Value,
     signed,
     text,
     to_csv,
@@ -106,7 +107,7 @@ def test_csv_has_one_number_a_cell() -> None:
         Column("steps", "steps", suffixes=("_min", "_max")),
         Column("difference", "difference"),
     )
-    rows = (
+    rows: tuple[dict[str, Value], ...] = (
         {
             "method": "a",
             "seeds": Parts("1/2", (1, 2)),
