@@ -110,7 +110,7 @@ def facets(rows: Sequence[Row]) -> dict[str, list[Row]]:
         return {one: [row for row in rows if options_of(row) in (one, "")] for one in options}
     if len(methods) > 1 and len(lines) >= 2 * len(methods):
         return {one: [row for row in rows if row.method == one] for one in methods}
-    if len(methods) == 1 or len(lines) == len(rows):  # variants of one method fade; points alone need no facets
+    if len(methods) == 1:  # whose variants fade
         return {"": list(rows)}
     means = {line: fmean(r.interval.mean for r in rows if r.line == line and r.interval) if any(
         r.line == line and r.interval for r in rows) else 0.0 for line in lines}  # fmt: skip
