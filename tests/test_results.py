@@ -37,6 +37,15 @@ def test_results_are_rebuilt_byte_for_byte(folder: Path, tmp_path: Path) -> None
     assert not [str(name) for name in rebuilt if rebuilt[name] != committed[name]], "htbench report --all"
 
 
+def test_the_index_leads_to_every_report_and_says_what_it_says() -> None:
+    index = (ROOT / "results" / "index.html").read_text()
+    entries = re.findall(r'<a href="([^"]+)/report.html">.*?<p class="found">(.*?)</p>', index, flags=re.DOTALL)
+    assert {name for name, _ in entries} == {folder.name for folder in FOLDERS}, "htbench report --all"
+    for name, sentence in entries:
+        page = (ROOT / "results" / name / "report.html").read_text()
+        assert f'<p class="answer">{sentence}</p>' in page, "htbench report --all"
+
+
 def paragraphs(page: Path) -> list[tuple[str, Path]]:
     """Paragraphs and list items that link to one folder of results, with that folder."""
     found = []

@@ -18,6 +18,7 @@ from benchmark.reporting.figures.accuracy import (
 from benchmark.reporting.figures.curves import learning_curves
 from benchmark.reporting.figures.differences import differences
 from benchmark.reporting.figures.layers import generated_layers
+from benchmark.reporting.figures.panels import facets
 from benchmark.reporting.record import collect
 from benchmark.reporting.row import compare_rows
 from benchmark.reporting.rows import Row, make_rows
@@ -158,3 +159,66 @@ def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) ->
     assert all(of["ht-all", channels].bold for channels in (4, 8))
     assert of["oracle", 4].comparison is None and not of["oracle", 4].bold
     assert generated_layers([row for row in rows if row.method != "ht-all"]) is None
+
+
+def test_no_panel_has_more_than_five_lines(tmp_path: Path) -> None:
+    many = make_rows(collect(grid := make_grid(tuple("abcdefgh"), seeds=(0,)), simulate(grid, tmp_path, lambda _: 0.8)))
+    parts = facets(many)
+    assert [len({row.line for row in part}) for part in parts.values()] == [4, 4]
+    means = [[row.interval.mean for row in part if row.interval] for part in parts.values()]
+    assert min(map(np.mean, means)) == np.mean(means[1])
+    figure = drawn(accuracy_vs_channels(many))
+    assert len(figure.axes) == 2 and figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def test_facets_are_modes_with_what_has_none_in_each(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    moded = [
+        replace(row, line=f"{method} ({mode})", cells=tuple(c.model_copy(update={"config": c.config.model_copy(
+            update={"method": method})}) for c in row.cells))
+        for row in rows for method in ("maml++", "ht-all", "ht-logits") for mode in ("batch", "support")
+    ]  # fmt: skip
+    plain = [replace(row, line=row.method) for row in rows if row.method == "protonet"]
+    parts = facets([*moded, *plain])
+    assert list(parts) == ["batch", "support"]
+    for mode, part in parts.items():
+        assert {row.line for row in part} == {f"{m} ({mode})" for m in ("maml++", "ht-all", "ht-logits")} | {"protonet"}
+
+
+def test_a_cut_interval_ends_in_an_arrow_and_the_caption_says_so(tmp_path: Path) -> None:
+    rows = [replace(row, published=()) for row in rows_of(tmp_path)]
+    assert rows[0].interval is not None
+    wide = [replace(rows[0], interval=replace(rows[0].interval, low=0.1, high=1.0)), *rows[1:]]
+    for shown, cut in ((rows, False), (wide, True)):
+        picture = accuracy_vs_channels(shown)
+        assert picture is not None
+        arrows = [line for line in picture.figure.axes[0].get_lines() if line.get_label() == "_cut"]
+        assert bool(arrows) == cut == ("arrow" in picture.caption)
+        assert "published" not in picture.caption
+        if cut:
+            assert float(np.asarray(arrows[0].get_ydata())[0]) == picture.figure.axes[0].get_ylim()[0]
+
+
+def test_learning_curves_run_over_the_unit_of_the_budget(tmp_path: Path) -> None:
+    grid = make_grid(channels=(8,))
+    record = collect(grid, simulate(grid, tmp_path, lambda _: 0.8))
+    train = {"steps": None, "minutes": 20.0}
+    timed = [
+        replace(row, cells=tuple(cell.model_copy(update={"config": cell.config.model_copy(
+            update={"train": cell.config.train.model_copy(update=train)})}) for cell in row.cells))
+        for row in make_rows(record)
+    ]  # fmt: skip
+    by_steps, by_minutes = drawn(learning_curves(make_rows(record))), drawn(learning_curves(timed))
+    assert by_steps.axes[0].get_xlabel() == "training step"
+    assert by_minutes.axes[0].get_xlabel() == "minutes of training"
+    for figure, end in ((by_steps, 1000), (by_minutes, 1234.5 / 60)):
+        assert np.asarray(figure.axes[0].get_lines()[0].get_xdata())[-1] == pytest.approx(end)
+
+
+def test_differences_far_apart_still_show_one_point(tmp_path: Path) -> None:
+    grid = make_grid(("a", "b", "c"), channels=(8,))
+    rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda c: {"a": 0.9, "b": 0.89, "c": 0.3}[c.method])))
+    (axes,) = drawn(differences(rows)).axes
+    assert axes.get_xscale() == "symlog"
+    at = axes.transData.transform([(0, 0), (1, 0), (100 * 0.6, 0)])[:, 0]
+    assert at[1] - at[0] > 0.1 * (at[2] - at[0])
