@@ -178,7 +178,7 @@ def in_one_column(contrasts: Sequence[Contrast], across: int) -> Picture | None:
     axes.set_ylim(0.6 - len(lines), 0.6)
     axes.margins(x=0.1)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("difference in test accuracy (points)")
+    axes.set_xlabel("difference in test accuracy (points)" if across > 1 else "difference (points)")
     return Picture(figure, _caption([point for _, point in lines], [axes]))
 
 
