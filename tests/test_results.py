@@ -37,6 +37,15 @@ def test_results_are_rebuilt_byte_for_byte(folder: Path, tmp_path: Path) -> None
     assert not [str(name) for name in rebuilt if rebuilt[name] != committed[name]], "htbench report --all"
 
 
+def test_the_index_leads_to_every_report_and_says_what_it_says() -> None:
+    index = (ROOT / "results" / "index.html").read_text()
+    entries = re.findall(r'<a href="([^"]+)/report.html">.*?<p class="found">(.*?)</p>', index, flags=re.DOTALL)
+    assert {name for name, _ in entries} == {folder.name for folder in FOLDERS}, "htbench report --all"
+    for name, sentence in entries:
+        page = (ROOT / "results" / name / "report.html").read_text()
+        assert f'<p class="answer">{sentence}</p>' in page, "htbench report --all"
+
+
 def paragraphs(page: Path) -> list[tuple[str, Path]]:
     """Paragraphs and list items that link to one folder of results, with that folder."""
     found = []
@@ -87,7 +96,7 @@ def test_quoted_differences_are_in_the_table(page: Path) -> None:
         known = [
             row[name].lstrip("-") for row in rows for name in ("behind_best", "behind_best_low", "behind_best_high")
         ]
-        known += [str(abs(float(row["difference"])) / 100) for row in rows if row.get("difference")]
+        known += [row["difference"].lstrip("-") for row in rows if row.get("difference")]
         for quoted in re.findall(rf"(?<!± )(?<![\d.])({NUMBER}(?:(?:-| to | and ){NUMBER})*) points", text):
             for one in re.findall(NUMBER, quoted):
                 assert rounded(one, *known), f"{one} points is not in {folder.name}/table.csv"
@@ -115,10 +124,7 @@ def test_each_cell_of_the_table_of_differences_is_its_pair() -> None:
         for channels, cell in zip(header[3:], cells, strict=True):
             if quoted := re.fullmatch(rf"([+-])({NUMBER}) ± ({NUMBER})", cell):
                 setting = f"Omniglot 20-way {shots}-shot, {channels}"
-                a, b = (
-                    name if name == "protonet" else f"{name}, query statistics {statistics}"
-                    for name in methods.split(" - ")
-                )
+                a, b = (name if name == "protonet" else f"{name} ({statistics})" for name in methods.split(" - "))
                 pair = pairs[(setting, a, b) if quoted[1] == "+" else (setting, b, a)]
                 assert rounded(quoted[2], pair["difference"]), (setting, methods, statistics)
                 assert rounded(quoted[3], pair["difference_half_width"]), (setting, methods, statistics)

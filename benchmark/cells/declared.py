@@ -27,7 +27,7 @@ def size(config: CellConfig) -> int | None:
 
 
 def is_reference(method: str) -> bool:
-    """Whether it sees more than a learner may: an upper bound, shown beside the others and never compared with them."""
+    """Whether it sees more than a learner may: a reference, no bound, shown beside the others and never compared."""
     found = _find(method)
     return found is not None and found.learner.every_image
 

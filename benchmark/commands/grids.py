@@ -29,6 +29,7 @@ from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.execution.plan import PlannedCell
+    from benchmark.reporting.record import Record
 
 
 def plan(
@@ -164,39 +165,93 @@ def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None,
 
 def report(
     grid: Annotated[
-        Path | None, typer.Argument(help="A grid, or a folder under results/ to rebuild from its own data")
+        list[Path] | None,
+        typer.Argument(help="A grid, or a folder under results/ to rebuild from its own data; two: compare them"),
     ] = None,
     runs: RunsOption = RUNS,
     out: Annotated[Path | None, typer.Option(help="Where to write [default: results/<name>]")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Rebuild every folder under results/ from its own data")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Rebuild every folder under results/ from its own data, and their index")
+    ] = False,
+    columns: Annotated[
+        str, typer.Option(help="Columns of table.tex, with commas: method,channels,accuracy [default: a paper's]")
+    ] = "",
+    export_grid: Annotated[
+        Path | None,
+        typer.Option(help="Write grids with every cell's exact steps, one for each commit, into this folder instead"),
+    ] = None,
     from_mlflow: Annotated[
         str | None,
         typer.Option(help="Read this MLflow tracking server instead of a run directory; GRID is the grid's name"),
     ] = None,
 ) -> None:
-    """Write tables, figures and the report of a grid, whatever of it is finished."""
+    """Write tables, figures and the report of a grid, whatever of it is finished, or compare two of them."""
     from benchmark.reporting import print_table, rebuild_all, rebuild_report, write_report
 
+    given = grid or []
     if every:
-        for folder in rebuild_all(grid or RESULTS):
+        for folder in rebuild_all(given[0] if given else RESULTS):
             console.print(f"rebuilt {folder}/", highlight=False)
         return
-    if grid is None:
-        raise UserError("name a grid or a folder under results/, or give --all for all of these folders")
+    if not given or len(given) > 2:
+        raise UserError(
+            "name a grid or a folder under results/, or two to compare, or give --all for all of these folders"
+        )
+    if len(given) == 2:
+        _compare(given[0], given[1], runs, out)
+        return
+    (path,) = given
+    if export_grid is not None:
+        _export(path, runs, export_grid)
+        return
+    chosen = [name.strip() for name in columns.split(",") if name.strip()]
     with console.status("writing the report"):
         if from_mlflow is not None:
             from benchmark.tracking import report_from_mlflow
 
-            folder = out or RESULTS / grid
-            summary = report_from_mlflow(from_mlflow, str(grid), folder)
-        elif grid.is_dir():
-            summary, folder = rebuild_report(grid), grid
+            folder = out or RESULTS / path
+            summary = report_from_mlflow(from_mlflow, str(path), folder)
+        elif path.is_dir():
+            summary, folder = rebuild_report(path, chosen), path
         else:
-            read, _, experiment = open_grid(grid, runs, None)
+            read, _, experiment = open_grid(path, runs, None)
             folder = out or RESULTS / read.name
-            summary = write_report(read, experiment, folder)
+            summary = write_report(read, experiment, folder, chosen)
     print_table(summary, console)
     console.print(f"\nwritten to {folder}/: table.md, table.csv, figures, report.html", highlight=False)
+
+
+def _record(path: Path, runs: Path) -> "Record":
+    """What a report's folder holds, or what the runs of a grid have left so far."""
+    from benchmark.reporting.record import Record, collect
+
+    if path.is_dir():
+        return Record.load(path)
+    read, _, experiment = open_grid(path, runs, None)
+    return collect(read, experiment)
+
+
+def _export(path: Path, runs: Path, folder: Path) -> None:
+    """Write the grids that make the same numbers again, and say what to type."""
+    from benchmark.reporting.reproduce import commands, export_grids
+
+    made = export_grids(_record(path, runs), folder)
+    for one in made:
+        if one.changed:
+            console.print(f"{one.file}: made with uncommitted changes, so the commit may not be all", style="yellow")
+    console.print("\n".join(commands(made, str(folder))), highlight=False, markup=False)
+
+
+def _compare(first: Path, second: Path, runs: Path, out: Path | None) -> None:
+    """Print two reports in one table, and write it where `out` says."""
+    from benchmark.reporting.compare import comparison_table, write_comparison
+    from benchmark.reporting.terminal import print_rows
+
+    table = comparison_table(_record(first, runs), _record(second, runs))
+    print_rows(table, console)
+    if out is not None:
+        write_comparison(table, out)
+        console.print(f"\nwritten to {out}/: comparison.md, comparison.csv, comparison.tex", highlight=False)
 
 
 def adopt(

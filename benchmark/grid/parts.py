@@ -19,7 +19,19 @@ from methods import registry
 
 SECTIONS = ("dataset", "episodes", "model", "train", "test")
 _SCALARS = ("seed", "timeout_minutes")
-_TOP_LEVEL = ("name", *SECTIONS, "method", *_SCALARS, "grid", "exclude", "overrides", "plugins", "tune", "tuned")
+_TOP_LEVEL = (
+    "name",
+    *SECTIONS,
+    "method",
+    *_SCALARS,
+    "grid",
+    "exclude",
+    "overrides",
+    "plugins",
+    "tune",
+    "tuned",
+    "question",
+)
 
 
 @dataclass(frozen=True)
@@ -71,9 +83,10 @@ def read_name(data: dict[str, Any], problems: Problems) -> str:
 
 
 def read_tune(data: dict[str, Any], problems: Problems) -> TuneConfig:
-    """How to tune the grid's methods. Checks what is said about how they were tuned, too."""
-    if not isinstance(data.get("tuned", ""), str):
-        problems.add(("tuned",), f"tuned should be text that the report shows, found {describe(data['tuned'])}")
+    """How to tune the grid's methods. Checks the texts that are for the report only, too."""
+    for key in ("tuned", "question"):
+        if not isinstance(data.get(key, ""), str):
+            problems.add((key,), f"{key} should be text that the report shows, found {describe(data[key])}")
     content = data.get("tune", {})
     try:
         return TuneConfig.model_validate(content, strict=True)

@@ -2,7 +2,8 @@
 
 A grid file says what all cells share (`dataset`, `episodes`, `model`, `train`, `test`), the axes they differ on
 (`grid`), and exceptions (`overrides`). Every combination of axis values is a cell, the last axis varying fastest, but
-for those in `exclude`. See `benchmark.grid.axes` for what an axis can be, and experiments/ for examples.
+for those in `exclude`. A `question` in words is for the report, which answers it. See `benchmark.grid.axes` for what an
+axis can be, and experiments/ for examples.
 """
 
 import itertools

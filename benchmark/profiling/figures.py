@@ -27,7 +27,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     if not axes_found:
         return
     with figure_style.drawing():
-        looks = figure_style.looks([row["method"] for row in good])
+        looks = figure_style.looks({row["method"]: (row["method"], "") for row in good})
         figure = Figure(figsize=(figure_style.COLUMN * len(axes_found), 3.4), layout="constrained")
         panels = figure.subplots(1, len(axes_found), sharey=True, squeeze=False)[0]
         for panel, axis in zip(panels, axes_found, strict=True):

@@ -97,8 +97,16 @@ class Record:
     @property
     def tuned(self) -> str:
         """What the grid says about how its methods were tuned."""
+        return self._told("tuned")
+
+    @property
+    def question(self) -> str:
+        """What the grid was made to answer, in its own words."""
+        return self._told("question")
+
+    def _told(self, key: str) -> str:
         found = parse_value(self.grid_text)
-        return str(found.get("tuned", "")) if isinstance(found, dict) else ""
+        return str(found.get(key) or "") if isinstance(found, dict) else ""
 
     @property
     def files(self) -> list[str]:

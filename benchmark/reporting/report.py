@@ -2,7 +2,8 @@
 
     results/<name>/
       grid.yaml  cells.json  *.npz              the record (see `benchmark.reporting.record`)
-      table.md  table.csv  table.tex            the table of results; the CSV has more columns
+      table.md  table.csv  table-full.tex       the table of results; the CSV has more columns
+      table.tex                                 the same with the columns that a paper wants
       table-by-channels.*                       methods by channels, published numbers beneath
       pairs.csv                                 every two methods of a setting, compared
       *.png  *.svg                              figures
@@ -17,7 +18,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from benchmark.machine.files import write_text
 from benchmark.reporting.record import Record, collect
 from benchmark.reporting.summary import Summary, summarize
 from benchmark.reporting.tables.pairs import pairs_table
+from benchmark.reporting.tables.paper import paper_table
 from benchmark.reporting.tables.results import results_table
 from benchmark.reporting.tables.table import to_csv, to_latex, to_markdown
 
@@ -34,16 +36,18 @@ if TYPE_CHECKING:
     from benchmark.grid import Grid
 
 
-def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path) -> Summary:
+def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path, columns: Sequence[str] = ()) -> Summary:
     """Read the run directory and write the report of whatever is finished to the folder `out`.
+
+    `columns` are those of table.tex, if not the usual ones.
 
     Raises:
         UserError: a cell's record is damaged, `out` cannot be written, or a library of the report extra is missing.
     """
-    return save_report(collect(grid, experiment), experiment, out)
+    return save_report(collect(grid, experiment), experiment, out, columns)
 
 
-def save_report(record: Record, experiment: ExperimentFolder, out: Path) -> Summary:
+def save_report(record: Record, experiment: ExperimentFolder, out: Path, columns: Sequence[str] = ()) -> Summary:
     """`write_report` of a record already read; `experiment` has the pictures of `htbench inspect`."""
     record.save(out)
     for cell in record.cells:
@@ -51,20 +55,24 @@ def save_report(record: Record, experiment: ExperimentFolder, out: Path) -> Summ
             copy = out / "inspect" / cell.folder / picture.name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, copy)
-    return _derive(record, out)
+    return _derive(record, out, columns)
 
 
-def rebuild_report(out: Path) -> Summary:
+def rebuild_report(out: Path, columns: Sequence[str] = ()) -> Summary:
     """Write every derived file again from the record in `out`; the run directory is not needed.
+
+    `columns` are those of table.tex, if not the usual ones.
 
     Raises:
         UserError: the record is missing or damaged.
     """
-    return _derive(Record.load(out), out)
+    return _derive(Record.load(out), out, columns)
 
 
 def rebuild_all(root: Path) -> Iterator[Path]:
     """`rebuild_report` of every folder in `root` that has a record, one after the other; gives each when it is done.
+
+    At the end it writes `index.html` into `root`, which leads to all of them.
 
     Raises:
         UserError: there is none, or one is damaged.
@@ -72,9 +80,13 @@ def rebuild_all(root: Path) -> Iterator[Path]:
     folders = sorted(path.parent for path in root.glob("*/cells.json"))
     if not folders:
         raise UserError(f"{root}/ has no folder that htbench report wrote")
+    from benchmark.reporting.index import entry, write_index
+
+    entries = []
     for folder in folders:
-        rebuild_report(folder)
+        entries.append(entry(folder, rebuild_report(folder)))
         yield folder
+    write_index(root, entries)
 
 
 def provenance(record: Record, folder: Path) -> dict[str, Any]:
@@ -96,8 +108,9 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
     }
 
 
-def _derive(record: Record, out: Path) -> Summary:
-    from benchmark.reporting.figures import draw_all
+def _derive(record: Record, out: Path, columns: Sequence[str] = ()) -> Summary:
+    from benchmark.reporting.figures import draw_all, first_of
+    from benchmark.reporting.figures.lead import draw_lead
     from benchmark.reporting.page import report_page
 
     for library in ("jinja2", "matplotlib"):
@@ -106,20 +119,20 @@ def _derive(record: Record, out: Path) -> Summary:
     summary = summarize(record)
     facts = provenance(record, out)
     write_text(out / "table.md", to_markdown(summary.table))
-    # A page of paper is narrow; what is left out here is in the other files.
-    write_text(
-        out / "table.tex", to_latex(summary.table.without("episode_only", "parameters", "minutes", "difference"))
-    )
+    write_text(out / "table.tex", to_latex(paper_table(summary.table, columns), f"tab:{record.name}"))
+    write_text(out / "table-full.tex", to_latex(summary.table, f"tab:{record.name}-full"))
     write_text(out / "table.csv", to_csv(results_table(record, summary.rows, details=True)))
     if summary.by_channels is not None:
-        for suffix, convert in (("md", to_markdown), ("tex", to_latex), ("csv", to_csv)):
-            write_text(out / f"table-by-channels.{suffix}", convert(summary.by_channels))
+        write_text(out / "table-by-channels.md", to_markdown(summary.by_channels))
+        write_text(out / "table-by-channels.csv", to_csv(summary.by_channels))
+        write_text(out / "table-by-channels.tex", to_latex(summary.by_channels, f"tab:{record.name}-by-channels"))
     pairs = pairs_table(summary.rows)
     if pairs is not None:
         write_text(out / "pairs.csv", to_csv(pairs))
     write_text(out / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
     figures = draw_all(summary.rows, out)
-    write_text(out / "report.html", report_page(summary, figures, facts, out))
+    lead = draw_lead(summary.contrasts, out, asked=bool(record.question)) or first_of(figures)
+    write_text(out / "report.html", report_page(summary, lead, figures, facts, out))
     return summary
 
 

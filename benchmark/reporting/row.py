@@ -148,6 +148,11 @@ class Row:
         return Scores(self.label, self.accuracy, self.seeds, test.sha256)
 
 
+def options_of(row: Row) -> str:
+    """What a line's name says after the method: `support, learning rate 0.02`, or nothing."""
+    return row.line[len(row.method) :].strip(" ()")
+
+
 def ensemble_suffix(size: int) -> str:
     """What the name of an ensemble ends in."""
     return f" · ensemble of {size}"

@@ -1,12 +1,12 @@
 """Rows: cells that differ in nothing but the seed, aggregated and compared."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cells.declared import size, size_axis
+from benchmark.reporting.labels import label_of, natural_place, short_name
 from benchmark.reporting.record import CellRecord, Record
 from benchmark.reporting.row import Row, ensemble_suffix, settings
 from benchmark.reporting.seed_variance import Widths, fallen, group_of, task_of, widths_of
@@ -37,14 +37,10 @@ def task_text(cell: CellRecord) -> str:
     return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
 
 
-def short_name(axis: str) -> str:
-    """An axis as a column title: `model.channels` is `channels`."""
-    return axis.rpartition(".")[2].replace("_", " ")
-
-
 def make_rows(record: Record) -> list[Row]:
-    """One row per combination of all axes but the seed, in the order of the grid, each compared within its setting.
+    """One row per combination of all axes but the seed, each compared within its setting.
 
+    They are in the order of the grid, but numbers ascend: 4, 8, 16 channels, however the grid lists them.
     Ensembles of checkpoints get a row of their own below, and are compared among themselves.
     """
     groups: dict[str, list[CellRecord]] = {}
@@ -55,7 +51,7 @@ def make_rows(record: Record) -> list[Row]:
         configs = [cell.config for cell in record.cells]
         widths = widths_of(configs, ensembles_apart="test.ensemble" in record.axes)
     rows = []
-    for cells in groups.values():
+    for cells in sorted(groups.values(), key=lambda cells: natural_place(cells[0].axes, record.axes)):
         row = _row(sorted(cells, key=lambda cell: cell.config.seed), record, widths)
         rows += [row, *_ensemble_rows(row, record)]
     return judge(rows)
@@ -87,8 +83,8 @@ def _row(cells: list[CellRecord], record: Record, widths: Widths) -> Row:
     sizes_apart = len(of_task) > 1
     width = size(first.config)
     row = Row(
-        label=_label(first, axes, width="method" not in record.axes),
-        line=_label(first, axes, width=False),
+        label=_label(first, record, width="method" not in record.axes),
+        line=_label(first, record, width=False),
         task=task,
         setting=(task, ("any" if width is None else width) if sizes_apart else None),
         setting_text=task_text(first),
@@ -151,12 +147,13 @@ def _ensemble_rows(row: Row, record: Record) -> list[Row]:
     return [_with_accuracy(together, matrix)]
 
 
-def _label(cell: CellRecord, axes: dict[str, Any], *, width: bool) -> str:
+def _label(cell: CellRecord, record: Record, *, width: bool) -> str:
     """The method and its values on the axes that are about methods or training."""
     hidden = None if width else f"model.{size_axis(cell.config.method)}"
-    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and axis != hidden)
-    options = [f"{short_name(axis)} {axes[axis]}" for axis in shown if axes[axis] is not None]
-    return ", ".join([cell.config.method, *options])
+    told = {
+        axis: value for axis, value in cell.axes.items() if axis.startswith(("model.", "train.")) and axis != hidden
+    }
+    return label_of(cell.config.method, told, record.axes)
 
 
 def _problems(cells: list[CellRecord]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from benchmark.reporting.answer import Answer, answer
+from benchmark.reporting.contrasts import Contrast, find_contrasts
 from benchmark.reporting.findings import sentences
 from benchmark.reporting.record import Record
 from benchmark.reporting.rows import Row, make_rows
@@ -19,9 +21,20 @@ class Summary:
     table: Table
     by_channels: Table | None
     sentences: list[str]
+    contrasts: list[Contrast]
+    answer: Answer
 
 
 def summarize(record: Record) -> Summary:
     """What the record says."""
     rows = make_rows(record)
-    return Summary(record, rows, results_table(record, rows), channels_table(record, rows), sentences(record, rows))
+    contrasts = find_contrasts(record, rows)
+    return Summary(
+        record,
+        rows,
+        results_table(record, rows),
+        channels_table(record, rows),
+        sentences(record, rows),
+        contrasts,
+        answer(record, rows, contrasts),
+    )

@@ -11,13 +11,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure as drawn, and its caption, which mentions only what is there."""
+
+    figure: "matplotlib.figure.Figure"
+    caption: str
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A figure: `name` of its files, its title, what it shows in words, and how it is drawn.
+    """A figure: `name` of its files, its title, and how it is drawn.
 
     `draw` returns None where it would have nothing to show; then there is no such figure in the report.
     """
 
     name: str
     title: str
-    description: str
-    draw: "Callable[[Sequence[Row]], matplotlib.figure.Figure | None]"
+    draw: Callable[[Sequence[Row]], Picture | None]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a report that was written: the names of its files, and what to say of it."""
+
+    name: str
+    title: str
+    caption: str

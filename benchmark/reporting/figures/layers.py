@@ -5,28 +5,27 @@ from typing import TYPE_CHECKING
 
 from benchmark import figure_style
 from benchmark.cells.declared import fixed_option
-from benchmark.reporting.figures.figure import Figure
-from benchmark.reporting.figures.panels import (
+from benchmark.reporting.figures.figure import Figure, Picture
+from benchmark.reporting.figures.lines import (
     accuracy_axis,
     accuracy_lines,
     channel_axis,
     keep_in_view,
-    legend,
+    mark_cuts,
     sides,
-    task_title,
 )
+from benchmark.reporting.figures.panels import legend, picture, row_looks, task_title
 from benchmark.reporting.row import Row, compare_rows
 from benchmark.statistics import Interval, NotComparableError
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     from matplotlib.axes import Axes
 
 LOGITS, ALL = "logits", "all"
 """What the two names of a method fix its option `generated_layers` at."""
 
 
-def generated_layers(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
+def generated_layers(rows: Sequence[Row]) -> Picture | None:
     """Accuracy of generating the last layer and all layers over channels, and below it what all layers gain.
 
     One column of panels per task, of the tasks that have both; with references, where the grid has one.
@@ -41,7 +40,7 @@ def generated_layers(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     channels = sorted({row.channels for panel in tasks.values() for row in panel if row.channels})
     if len(channels) < 2:
         return None
-    looks = figure_style.looks([row.line for row in rows])
+    looks = row_looks(rows)
     figure = matplotlib.figure.Figure(figsize=(figure_style.COLUMN * len(tasks), 4.2), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
     gains: list[Interval] = []
@@ -57,8 +56,14 @@ def generated_layers(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     keep_in_view(grid[1, 0], gains)
     for axes in grid[:, 1:].ravel():
         axes.set_ylabel("")
+    for axes in grid.ravel():
+        mark_cuts(axes)
     legend(figure, list(grid[0]))
-    return figure
+    caption = (
+        "Above: test accuracy with its 95 % interval against channels. Below: what generating all layers gains over"
+        " generating the last one only, on the same test episodes, with its 95 % interval."
+    )
+    return picture(figure, caption)
 
 
 def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_style.Look]) -> list[Interval]:
@@ -72,14 +77,18 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
         look = looks[row.line]
         try:
             gain = compare_rows(row, partner).interval
-            axes.errorbar(row.channels, 100 * gain.mean, yerr=sides([gain]), color=look.color,
-                          marker=look.marker, capsize=2.5)  # fmt: skip
+            drawn = axes.errorbar(row.channels, 100 * gain.mean, yerr=sides([gain]), color=look.color,
+                                  marker=look.marker, label="_gain")  # fmt: skip
+            points = f"{100 * gain.mean:.1f} ± {100 * gain.half_width:.1f} points".replace("-", "\N{MINUS SIGN}")
+            told = f"{row.label} \N{MINUS SIGN} {partner.label}: {points}"
+            figure_style.tell(drawn.lines[0], row.line, [told])
             gains.append(gain)
         except NotComparableError:
             pass  # the table says why
         published = _published_gain(row, partner)
         if published is not None:
-            axes.plot(1.08 * row.channels, published, "x", color=look.color, markersize=6)
+            axes.plot(1.08 * row.channels, published, "x", color=look.color, markersize=6,
+                      label="_published")  # fmt: skip
     axes.axhline(0, color="#555555", linewidth=0.8)
     axes.set_ylabel("gain of all layers\n(points, paired)")
     return gains
@@ -104,12 +113,4 @@ def _published_gain(row: Row, partner: Row) -> float | None:
     return None
 
 
-FIGURES = (
-    Figure(
-        "generated-layers",
-        "Generating the last layer or all of them",
-        "Above: test accuracy with its 95 % interval against channels. Below: what generating all layers gains over"
-        " generating the last one only, on the same test episodes, with its 95 % interval. Crosses are published.",
-        generated_layers,
-    ),
-)
+FIGURES = (Figure("generated-layers", "Generating the last layer or all of them", generated_layers),)

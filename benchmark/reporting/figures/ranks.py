@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import figure_style
-from benchmark.reporting.figures.figure import Figure
+from benchmark.reporting.figures.figure import Figure, Picture
 from benchmark.reporting.rows import Row
 from benchmark.statistics import NotComparableError, Ranks, rank_methods
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     from matplotlib.axes import Axes
 
 
@@ -53,7 +52,7 @@ def why_no_diagram(rows: Sequence[Row]) -> str | None:
     return None
 
 
-def critical_differences(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
+def critical_differences(rows: Sequence[Row]) -> Picture | None:
     """Methods on an axis of mean ranks; a bar joins those that are not shown to differ (Demšar 2006)."""
     import matplotlib.figure
 
@@ -67,7 +66,12 @@ def critical_differences(rows: Sequence[Row]) -> "matplotlib.figure.Figure | Non
     )
     axes = figure.subplots()
     _draw(axes, ranks)
-    return figure
+    caption = "Mean ranks of the methods over data sets."
+    if bars:
+        caption += (
+            " A bar joins methods that are not shown to differ (Wilcoxon's signed-rank tests, Holm-corrected, 5 %)."
+        )
+    return Picture(figure, caption)
 
 
 def _draw(axes: "Axes", ranks: Ranks) -> None:
@@ -102,12 +106,4 @@ def _dataset(row: Row) -> str:
     return dataset.name if path is None else f"{dataset.name} {path.name}"
 
 
-FIGURES = (
-    Figure(
-        "critical-differences",
-        "Ranks over data sets",
-        "Mean ranks of the methods over data sets. A bar joins methods that are not shown to differ (Wilcoxon's"
-        " signed-rank tests, Holm-corrected, 5 %).",
-        critical_differences,
-    ),
-)
+FIGURES = (Figure("critical-differences", "Ranks over data sets", critical_differences),)

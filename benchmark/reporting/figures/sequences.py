@@ -6,31 +6,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import figure_style
-from benchmark.reporting.figures.figure import Figure
-from benchmark.reporting.figures.panels import in_panels, interval_line, wrapped
+from benchmark.reporting.figures.figure import Figure, Picture
+from benchmark.reporting.figures.lines import interval_line
+from benchmark.reporting.figures.panels import in_panels, row_looks, wrapped
 from benchmark.reporting.rows import Row, settings
 from benchmark.reporting.seed_variance import prior_of_means
 from benchmark.scoring.forgetting import Matrix, average_accuracy
 from benchmark.statistics import primary_interval
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
 
-def first_task(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
+def first_task(rows: Sequence[Row]) -> Picture | None:
     """Accuracy on the first task as later ones arrive: one panel per setting, one line per method."""
     several = [row for row in rows if row.matrices is not None and row.matrices.shape[-1] > 1]
-    return _over_steps(several, lambda matrices: matrices[..., 0], "accuracy on task 1 (%)")
+    return _over_steps(several, lambda matrices: matrices[..., 0], "accuracy on task 1 (%)",
+                       "Test accuracy on the first task of a sequence after each task")  # fmt: skip
 
 
-def average(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
+def average(rows: Sequence[Row]) -> Picture | None:
     """Mean accuracy on the tasks seen so far: one panel per setting, one line per method."""
-    return _over_steps(rows, average_accuracy, "accuracy on tasks so far (%)")
+    return _over_steps(rows, average_accuracy, "accuracy on tasks so far (%)", "Mean test accuracy on all tasks so far")
 
 
-def matrices(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
+def matrices(rows: Sequence[Row]) -> Picture | None:
     """The accuracy matrix of each method, mean over seeds and sequences: one line of panels per setting."""
     import matplotlib.figure
 
@@ -48,7 +49,7 @@ def matrices(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
         for axes in line[len(group) :]:
             axes.remove()
     figure.colorbar(image, ax=figure.axes, label="test accuracy (%)", shrink=0.8)
-    return figure
+    return Picture(figure, "Test accuracy on each task after each task, mean over seeds and sequences.")
 
 
 def _heat_map(axes: "Axes", row: Row) -> "QuadMesh":
@@ -69,16 +70,15 @@ def _heat_map(axes: "Axes", row: Row) -> "QuadMesh":
     return axes.pcolormesh(steps, steps, np.ma.masked_invalid(mean), cmap="viridis", vmin=0, vmax=100)
 
 
-def _over_steps(
-    rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: str
-) -> "matplotlib.figure.Figure | None":
+def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: str, caption: str) -> Picture | None:
     """Values (S, E, J) of matrices (S, E, J, I) against the step, with intervals; a mark where training ended."""
-    looks = figure_style.looks([row.label for row in rows])
+    looks = row_looks(rows)
 
     def draw(axes: "Axes", panel: Sequence[Row]) -> None:
-        by_step = {row.label: np.moveaxis(values(row.matrices), -1, 0) for row in panel if row.matrices is not None}
-        # Each step has a seed variance of its own, pooled over the methods of the panel.
-        pooling = [by_step[row.label] for row in panel if row.pools]
+        setting = [row for row in rows if row.setting == panel[0].setting]  # of which the panel may be a part
+        by_step = {row.label: np.moveaxis(values(row.matrices), -1, 0) for row in setting if row.matrices is not None}
+        # Each step has a seed variance of its own, pooled over the methods of the setting.
+        pooling = [by_step[row.label] for row in setting if row.pools and row.label in by_step]
         priors = [prior_of_means(accuracy) for accuracy in zip(*pooling, strict=True)]
         for row in panel:
             of_row = priors if row.pools else [None] * len(by_step[row.label])
@@ -86,7 +86,9 @@ def _over_steps(
                 primary_interval(accuracy, prior).within(0, 1)
                 for accuracy, prior in zip(by_step[row.label], of_row, strict=True)
             ]
-            interval_line(axes, range(1, len(intervals) + 1), intervals, looks[row.label], row.label)
+            told = [f"{row.line}, after {step}: {100 * one.mean:.1f} ± {100 * one.half_width:.1f} %"
+                    for step, one in enumerate(intervals, 1)]  # fmt: skip
+            interval_line(axes, range(1, len(intervals) + 1), intervals, looks[row.line], row.line, told)
         shape, followed = panel[0].cells[0].config.test_episodes, panel[0].cells[0].config.followed_episodes
         if followed.tasks > shape.tasks:
             axes.axvline(shape.tasks, color="#777777", linewidth=0.8, linestyle=":")
@@ -94,31 +96,17 @@ def _over_steps(
         axes.set_xlabel("parts seen" if shape.scenario == "mini-batch" else "tasks seen")
         axes.set_ylabel(label)
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -2), min(high, 102))
+        axes.set_ylim(max(low, 0), min(high, 100))
 
     followed = [row for row in rows if row.matrices is not None]
-    return in_panels(followed, lambda row: row.setting, lambda row: row.setting_text, draw)
+    configs = [row.cells[0].config for row in followed]
+    dotted = any(config.followed_episodes.tasks > config.test_episodes.tasks for config in configs)
+    caption += ", with its 95 % interval." + dotted * " Sequences were trained up to the dotted line."
+    return in_panels(followed, lambda row: row.setting, lambda row: row.setting_text, draw, caption)
 
 
 FIGURES = (
-    Figure(
-        "continual-first-task",
-        "The first task as later ones arrive",
-        "Test accuracy on the first task of a sequence after each task, with its 95 % interval. Sequences were trained"
-        " up to the dotted line.",
-        first_task,
-    ),
-    Figure(
-        "continual-average",
-        "Average accuracy as tasks arrive",
-        "Mean test accuracy on all tasks seen so far, with its 95 % interval. Sequences were trained up to the dotted"
-        " line.",
-        average,
-    ),
-    Figure(
-        "continual-matrices",
-        "Accuracy matrices",
-        "Test accuracy on each task after each task, mean over seeds and sequences.",
-        matrices,
-    ),
+    Figure("continual-first-task", "The first task as later ones arrive", first_task),
+    Figure("continual-average", "Average accuracy as tasks arrive", average),
+    Figure("continual-matrices", "Accuracy matrices", matrices),
 )

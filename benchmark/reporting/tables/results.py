@@ -5,30 +5,31 @@ from collections.abc import Iterable, Sequence
 from math import sqrt
 from statistics import fmean
 
+from benchmark.reporting.labels import short_name
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks import REMARKS
-from benchmark.reporting.rows import Row, short_name, task_text
-from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
+from benchmark.reporting.rows import Row, task_text
+from benchmark.reporting.tables.table import Column, Estimate, Parts, Table, Value, signed, text
 from benchmark.statistics import MARGIN
 
 _FACTS = (
     Column("accuracy", "accuracy %"),
-    Column("episode_only", "episodes only ±", 2),
-    Column("seeds", "seeds"),
-    Column("episodes", "episodes"),
-    Column("forgetting", "forgetting", 1),
-    Column("backward_transfer", "backward transfer", 1),
-    Column("carried", "carried numbers"),
-    Column("task_network", "task network"),
-    Column("parameters", "trained numbers"),
-    Column("transductive", "transductive"),
-    Column("ms_per_task", "ms per task", 2),
-    Column("minutes", "training min", 1),
-    Column("steps", "steps"),
-    Column("published", "published %"),
-    Column("difference", "difference", 1),
-    Column("verdict", "verdict"),
-    Column("note", "note"),
+    Column("episode_only", "episodes only ±", level=3),
+    Column("seeds", "seeds", level=2, suffixes=("", "_planned")),
+    Column("episodes", "episodes", level=3),
+    Column("forgetting", "forgetting", level=2),
+    Column("backward_transfer", "backward transfer", level=3),
+    Column("carried", "carried numbers", level=3, suffixes=("_min", "_max")),
+    Column("task_network", "task network", level=2, suffixes=("_min", "_max")),
+    Column("parameters", "trained numbers", level=3, suffixes=("_min", "_max")),
+    Column("transductive", "transductive", level=3),
+    Column("ms_per_task", "ms per task", 2, level=2),
+    Column("minutes", "training min", level=3),
+    Column("steps", "steps", level=3, suffixes=("_min", "_max")),
+    Column("published", "published %", level=2, suffixes=("", "_confidence")),
+    Column("difference", "ours \N{MINUS SIGN} published", level=3),
+    Column("verdict", "verdict", level=2),
+    Column("note", "note", level=2),
 )
 
 _DETAILS = (
@@ -111,7 +112,9 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
         )
     for name in dict.fromkeys(row.method for row in rows if row.reference):
-        lines.append(f"{name}: an upper bound that learns from more than a support set; not compared with the others")
+        lines.append(
+            f"{name}: learns from all other images of a task's classes: a reference, no bound, and not compared"
+        )
     lines += [remark.rule for remark in REMARKS if any(map(remark.of, rows))]
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
@@ -199,18 +202,19 @@ def _values(row: Row) -> dict[str, Value]:
     for axis, value in row.axes.items():
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
-    values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
+    values |= {"setting": row.setting_text, "label": row.label}  # for the page, which has no columns of axes
+    values["seeds"] = Parts(f"{len(row.seeds)}/{len(row.cells)}", (len(row.seeds), len(row.cells)))
     remarks = [remark.of(row) for remark in REMARKS]
     values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.bold)
-        values["episode_only"] = 100 * row.episode_interval.half_width
+        values["episode_only"] = _points(row.episode_interval.half_width, 2)
         values["episodes"] = row.interval.episodes
     sequences = [r.continual for r in results if r.continual and not row.ensemble]
     if sequences:
         last = row.cells[0].config.episodes.tasks - 1
-        values["forgetting"] = 100 * fmean(s.forgetting[last] for s in sequences)
-        values["backward_transfer"] = 100 * fmean(s.backward_transfer[last] for s in sequences)
+        values["forgetting"] = _points(fmean(s.forgetting[last] for s in sequences))
+        values["backward_transfer"] = _points(fmean(s.backward_transfer[last] for s in sequences))
         values["carried"] = _one([s.carried[last] for s in sequences])
     # Of an ensemble: what its members have together.
     networks = [(r.model, len(r.ensemble.steps) if row.ensemble and r.ensemble else 1) for r in results if r.model]
@@ -227,11 +231,11 @@ def _values(row: Row) -> dict[str, Value]:
         values["steps"] = _one([t.steps for t in trainings])
     if row.published:
         match = row.published[0]
-        values["published"] = (
-            str(match.published.accuracy) + {"high": "", "medium": "?", "low": "??"}[match.published.confidence]
-        )
+        printed, doubt = match.published, {"high": "", "medium": "?", "low": "??"}[match.published.confidence]
+        values["published"] = Parts(f"{printed.accuracy}{doubt}", (printed.accuracy / 100, printed.confidence))
         values["verdict"] = match.verdict or ""
-        values["difference"] = "" if match.difference is None else f"{100 * match.difference:+.1f}"
+        if match.difference is not None:
+            values["difference"] = Parts(signed(100 * match.difference), (match.difference,))
     return values
 
 
@@ -264,7 +268,12 @@ def _one(values: Iterable[int]) -> Value:
     found = sorted(set(values))
     if not found:
         return None
-    return found[0] if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+    return found[0] if len(found) == 1 else Parts(f"{found[0]:,} to {found[-1]:,}", (found[0], found[-1]))
+
+
+def _points(fraction: float, decimals: int = 1) -> Parts:
+    """Points for people, the fraction for machines."""
+    return Parts(text(100 * fraction, decimals), (fraction,))
 
 
 def _published_notes(rows: Sequence[Row]) -> list[str]:

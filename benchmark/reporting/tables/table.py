@@ -38,16 +38,39 @@ class Estimate:
         return f"{100 * self.mean:.2f}", f"{100 * self.half_width:.2f}"
 
 
-Value = str | int | float | bool | Estimate | None
+@dataclass(frozen=True)
+class Parts:
+    """A value that people read as one, and machines as several numbers: `2/3`, `9,618 to 9,696`, `82.0?`.
+
+    Attributes:
+        shown: what people read.
+        values: what goes under each of the column's `suffixes` in the CSV; the first is what to sort by.
+    """
+
+    shown: str
+    values: tuple[str | int | float | None, ...]
+
+
+Value = str | int | float | bool | Estimate | Parts | None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `key` heads it in the CSV, `title` everywhere else; `decimals` are for floats (None: as they are)."""
+    """A column of a table.
+
+    Attributes:
+        key: heads it in the CSV.
+        title: heads it everywhere else.
+        decimals: for floats; None: as they are.
+        level: importance, 1 for what the narrowest screen shows, 3 for what a page shows on demand only.
+        suffixes: what `key` gets in the CSV, one for each of the numbers of a value.
+    """
 
     key: str
     title: str
     decimals: int | None = 1
+    level: int = 1
+    suffixes: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,14 @@ class Table:
         return [text(row.get(column.key), column.decimals) for column in self.columns]
 
 
+MINUS = "\N{MINUS SIGN}"
+
+
+def signed(points: float, decimals: int = 1) -> str:
+    """A number with its sign, as all signs are: `+1.2`, `\N{MINUS SIGN}0.3`."""
+    return f"{points:+.{decimals}f}".replace("-", MINUS)
+
+
 def text(value: Value, decimals: int | None = 1) -> str:
     """A value for people."""
     match value:
@@ -81,12 +112,15 @@ def text(value: Value, decimals: int | None = 1) -> str:
         case bool():
             return "yes" if value else "no"
         case int():
-            return f"{value:,}"
+            return f"{value:,}".replace("-", MINUS)
         case float():
-            return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
+            # The exponent of 5e-05 is no minus of a number.
+            return f"{value:g}" if decimals is None else f"{value:.{decimals}f}".replace("-", MINUS)
         case Estimate():
             mean, half_width = value.parts
-            return f"{mean} ± {half_width}{value.mark}"
+            return f"{mean} ± {half_width}{value.mark}".replace("-", MINUS)
+        case Parts():
+            return value.shown
         case _:
             return str(value)
 
@@ -112,26 +146,38 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Every number at full precision; an estimate becomes two columns, accuracies stay fractions."""
+    """Every number at full precision and in a column of its own; accuracies and their differences stay fractions."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    split = {c.key for c in table.columns if any(isinstance(row.get(c.key), Estimate) for row in table.rows)}
-    header: list[str] = []
-    for column in table.columns:
-        header += [column.key, f"{column.key}_half_width"] if column.key in split else [column.key]
-    writer.writerow(header)
+    suffixes = {c.key: _suffixes(c, [row.get(c.key) for row in table.rows]) for c in table.columns}
+    writer.writerow(f"{column.key}{suffix}" for column in table.columns for suffix in suffixes[column.key])
     for row in table.rows:
         cells: list[object] = []
         for column in table.columns:
-            value = row.get(column.key)
-            if isinstance(value, Estimate):
-                cells += [f"{value.mean:.6f}", f"{value.half_width:.6f}"]
-            elif column.key in split:
-                cells += ["", ""]
-            else:
-                cells.append("" if value is None else f"{value:.6g}" if isinstance(value, float) else value)
+            cells += _numbers(row.get(column.key), len(suffixes[column.key]))
         writer.writerow(cells)
     return out.getvalue()
+
+
+def _suffixes(column: Column, values: Sequence[Value]) -> tuple[str, ...]:
+    return ("", "_half_width") if any(isinstance(value, Estimate) for value in values) else column.suffixes
+
+
+def _numbers(value: Value, count: int) -> list[object]:
+    """A value as cells of a CSV; one that all share, such as the same number of steps, is repeated."""
+    match value:
+        case Estimate():
+            return [f"{value.mean:.6f}", f"{value.half_width:.6f}"]
+        case Parts():
+            return [cell for part in value.values for cell in _numbers(part, 1)]
+        case None | "":
+            return [""] * count
+        case bool():
+            return [value] * count
+        case float():
+            return [f"{value:.6g}"] * count
+        case _:
+            return [value, *([value] if isinstance(value, int) else [""]) * (count - 1)]
 
 
 _LATEX = str.maketrans(
@@ -155,8 +201,13 @@ _LONG = 30
 """Characters from which on a column of text is broken into lines."""
 
 
-def to_latex(table: Table) -> str:
-    """A table in the style of the booktabs package, shrunk to the width of the text if it is wider (graphicx)."""
+def to_latex(table: Table, label: str) -> str:
+    """A table in the style of the booktabs package, shrunk to the width of the text if it is wider (graphicx).
+
+    Args:
+        table: what to write.
+        label: for references to it; letters, digits, `.`, `:`, `_` and `-`.
+    """
     rows = []
     for row in table.rows:
         cells = []
@@ -174,7 +225,7 @@ def to_latex(table: Table) -> str:
             r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{_latex(table.caption)}}}",
+            rf"  \caption{{{_latex(table.caption)}}}\label{{{label}}}",
             r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"  \begin{{tabular}}{{{columns}}}",
             r"    \toprule",
@@ -203,7 +254,7 @@ def _latex_column(table: Table, column: Column, right: bool) -> str:
 
 def to_html(table: Table) -> str:
     """A `<table>` whose cells carry the value to sort by in `data-sort`."""
-    right = ["num" if r else "txt" for r in _right_aligned(table)]
+    right = kinds_of_columns(table)
     head = "".join(
         f'<th scope="col" class="{kind}">{escape(column.title)}</th>'
         for column, kind in zip(table.columns, right, strict=True)
@@ -215,14 +266,22 @@ def to_html(table: Table) -> str:
             value = row.get(column.key)
             best = isinstance(value, Estimate) and value.best
             shown = f"<strong>{escape(cell)}</strong>" if best else escape(cell)
-            cells.append(f'<td class="{kind}" data-sort="{escape(_sort_key(value))}">{shown}</td>')
+            cells.append(f'<td class="{kind}" data-sort="{escape(sort_key(value))}">{shown}</td>')
         body.append(f"<tr>{''.join(cells)}</tr>")
     caption = f"<caption>{escape(table.caption)}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody></table>"
 
 
-def _sort_key(value: Value) -> str:
+def kinds_of_columns(table: Table) -> list[str]:
+    """The class of each column in HTML: `num` or `txt`."""
+    return ["num" if right else "txt" for right in _right_aligned(table)]
+
+
+def sort_key(value: Value) -> str:
+    """What a page sorts a cell by."""
     match value:
+        case Parts():
+            return sort_key(value.values[0])
         case None:
             return ""
         case Estimate():
@@ -236,4 +295,7 @@ def _sort_key(value: Value) -> str:
 def _right_aligned(table: Table) -> list[bool]:
     """Columns of numbers are aligned right."""
     kinds = [[row.get(column.key) for row in table.rows] for column in table.columns]
-    return [any(isinstance(v, int | float | Estimate) and not isinstance(v, bool) for v in values) for values in kinds]
+    return [
+        any(isinstance(v, int | float | Estimate | Parts) and not isinstance(v, bool) for v in values)
+        for values in kinds
+    ]

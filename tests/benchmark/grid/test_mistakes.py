@@ -34,6 +34,7 @@ from tests.benchmark.toy_grids import BASE, errors
         (("ways: 5", "ways: 2.5"), 3, "episodes.ways should be a whole number, found 2.5"),
         (("ways: 5", "ways: true"), 3, "episodes.ways should be a whole number, found true"),
         (("ways: 5", "ways: [5, 20]"), 3, "episodes.ways should be a whole number, found a list"),
+        (("name: test", "name: test\nquestion: 5"), 2, "question should be text that the report shows, found 5"),
         (("steps: 10", "stpes: 10"), 4, "unknown key 'stpes' in train; did you mean 'steps'?"),
         (("steps: 10", ""), 4, "train: give exactly one of 'steps' and 'minutes'"),
         (("steps: 10", "steps: 1, minutes: 1"), 4, "train: give exactly one of 'steps' and 'minutes'"),

@@ -86,6 +86,11 @@ def test_a_method_without_channels(tmp_path: Path) -> None:
     assert errors(tmp_path, BASE + "method: toy-plain\n") == [(1, "model.depth is missing")]
 
 
+def test_a_question_does_not_change_a_key(tmp_path: Path) -> None:
+    plain, asked = (read(tmp_path, BASE + "method: toy\n" + line) for line in ("", "question: Is it any good?\n"))
+    assert [cell.key for cell in asked.cells] == [cell.key for cell in plain.cells]
+
+
 def test_other_axes_do_not_change_a_key(tmp_path: Path) -> None:
     small = read(tmp_path, BASE + "grid: {method: toy-near, channels: 4}\n")
     large = read(

@@ -8,20 +8,21 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 
 from benchmark.cells.config import CellConfig
-from benchmark.figure_style import looks
 from benchmark.grid import Grid
 from benchmark.reporting.figures.accuracy import (
     accuracy_vs_channels,
     accuracy_vs_size,
     accuracy_vs_time,
     accuracy_vs_unlabelled,
-    differences,
-    learning_curves,
 )
+from benchmark.reporting.figures.curves import learning_curves
+from benchmark.reporting.figures.differences import differences
 from benchmark.reporting.figures.layers import generated_layers
+from benchmark.reporting.figures.panels import facets
 from benchmark.reporting.record import collect
 from benchmark.reporting.row import compare_rows
 from benchmark.reporting.rows import Row, make_rows
+from tests.benchmark.reporting.drawn import drawn
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 
@@ -32,8 +33,7 @@ def rows_of(tmp_path: Path, channels: tuple[int, ...] = (8, 16), shots: tuple[in
 
 def test_accuracy_against_channels_shows_every_interval(tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
-    figure = accuracy_vs_channels(rows)
-    assert figure is not None
+    figure = drawn(accuracy_vs_channels(rows))
     (axes,) = figure.axes
     shown = {}
     for container in axes.containers:
@@ -49,47 +49,38 @@ def test_one_wide_interval_does_not_hide_the_others(tmp_path: Path) -> None:
     assert narrow[0].interval is not None
     wide = [replace(narrow[0], interval=replace(narrow[0].interval, low=0.1, high=1.5)), *narrow[1:]]
     for rows, cut in ((narrow, False), (wide, True)):
-        figure = accuracy_vs_channels([replace(row, published=()) for row in rows])
-        assert figure is not None
+        figure = drawn(accuracy_vs_channels([replace(row, published=()) for row in rows]))
         low, high = figure.axes[0].get_ylim()
         means = [100 * row.interval.mean for row in rows if row.interval]
         if cut:
-            assert (low, high) == pytest.approx((min(means) - 15, 102))
+            assert (low, high) == pytest.approx((min(means) - 15, 100))
         else:
             assert min(means) - 5 < low < min(means) < max(means) < high < max(means) + 5
 
 
 def test_one_panel_per_task_and_per_setting(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, shots=(1, 5))
-    by_task, by_setting = accuracy_vs_channels(rows), learning_curves(rows)
-    assert by_task is not None and by_setting is not None
+    by_task, by_setting = drawn(accuracy_vs_channels(rows)), drawn(learning_curves(rows))
     assert [axes.get_title() for axes in by_task.axes] == ["Omniglot 20-way 1-shot", "Omniglot 20-way 5-shot"]
     assert len(by_setting.axes) == 4
 
 
-def test_one_width_is_shown_too_and_sizes_alike_are_told_apart(tmp_path: Path) -> None:
+def test_one_width_makes_no_figure_and_sizes_alike_are_told_apart(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, channels=(8,))
-    by_channels, by_size = accuracy_vs_channels(rows), accuracy_vs_size(rows)
-    assert by_channels is not None and by_size is not None
-    assert [label.get_text() for label in by_channels.axes[0].get_xticklabels()] == ["8"]
+    assert accuracy_vs_channels(rows) is None
+    by_size = drawn(accuracy_vs_size(rows))
     assert by_size.axes[0].get_xscale() == "linear"  # a logarithmic axis would label 1.8 and 1.9 thousand alike
     assert accuracy_vs_size([row for row in rows if row.method == "protonet"]) is None
 
 
 def test_the_forest_has_one_row_per_comparison(tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
-    figure = differences(rows)
-    assert figure is not None
+    figure = drawn(differences(rows))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     headings = [text.get_text() for text in figure.axes[0].texts]
     assert names == ["\N{HORIZONTAL ELLIPSIS} protonet"] * 2
     assert len(headings) == 2
     assert all(": ht-all \N{MINUS SIGN}" in heading for heading in headings)
-
-
-def test_looks_differ_without_colour() -> None:
-    found = looks([f"m{i}" for i in range(9)])
-    assert len({(look.marker, str(look.linestyle)) for look in found.values()}) == 9
 
 
 def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> None:
@@ -110,12 +101,11 @@ def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> N
     axes = {"episodes.unlabelled": (0, 2, 8), "model.transformer_layers": (1, 3)}
     grid = Grid("semi", cells, axes, Path("semi.yaml"), "name: semi\n")
     rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda c: 0.8 + 0.02 * c.episodes.unlabelled)))
-    figure = accuracy_vs_unlabelled(rows)
-    assert figure is not None
+    figure = drawn(accuracy_vs_unlabelled(rows))
     (panel,) = figure.axes
     assert panel.get_title() == "Omniglot 5-way 1-shot"
     lines = {str(one.get_label()): one for one in panel.containers if isinstance(one, ErrorbarContainer)}
-    assert set(lines) == {"ht-logits, transformer layers 1", "ht-logits, transformer layers 3"}
+    assert set(lines) == {"ht-logits (transformer layers 1)", "ht-logits (transformer layers 3)"}
     for label, line in lines.items():
         x, y = line.lines[0].get_data()
         assert np.asarray(x).tolist() == [0, 2, 8]
@@ -125,8 +115,7 @@ def test_accuracy_against_unlabelled_has_one_line_per_depth(tmp_path: Path) -> N
 
 def test_accuracy_against_time_is_at_the_measured_milliseconds(tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
-    figure = accuracy_vs_time(rows)
-    assert figure is not None
+    figure = drawn(accuracy_vs_time(rows))
     (axes,) = figure.axes
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -154,8 +143,7 @@ def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) ->
     grid = make_grid(("protonet", "ht-logits", "ht-all", "oracle"), (4, 8), (5,), (0, 1))
     skill = {"protonet": 0.7, "ht-logits": 0.8, "ht-all": 0.84, "oracle": 0.95}
     rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda cell: skill[cell.method])))
-    figure = generated_layers(rows)
-    assert figure is not None
+    figure = drawn(generated_layers(rows))
     above, below = figure.axes
     assert [one.get_label() for one in above.containers] == ["ht-logits", "ht-all", "oracle"]
     of = {(row.method, row.channels): row for row in rows}
@@ -171,3 +159,66 @@ def test_generated_layers_show_the_paired_gain_and_the_oracle(tmp_path: Path) ->
     assert all(of["ht-all", channels].bold for channels in (4, 8))
     assert of["oracle", 4].comparison is None and not of["oracle", 4].bold
     assert generated_layers([row for row in rows if row.method != "ht-all"]) is None
+
+
+def test_no_panel_has_more_than_five_lines(tmp_path: Path) -> None:
+    many = make_rows(collect(grid := make_grid(tuple("abcdefgh"), seeds=(0,)), simulate(grid, tmp_path, lambda _: 0.8)))
+    parts = facets(many)
+    assert [len({row.line for row in part}) for part in parts.values()] == [4, 4]
+    means = [[row.interval.mean for row in part if row.interval] for part in parts.values()]
+    assert min(map(np.mean, means)) == np.mean(means[1])
+    figure = drawn(accuracy_vs_channels(many))
+    assert len(figure.axes) == 2 and figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def test_facets_are_modes_with_what_has_none_in_each(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    moded = [
+        replace(row, line=f"{method} ({mode})", cells=tuple(c.model_copy(update={"config": c.config.model_copy(
+            update={"method": method})}) for c in row.cells))
+        for row in rows for method in ("maml++", "ht-all", "ht-logits") for mode in ("batch", "support")
+    ]  # fmt: skip
+    plain = [replace(row, line=row.method) for row in rows if row.method == "protonet"]
+    parts = facets([*moded, *plain])
+    assert list(parts) == ["batch", "support"]
+    for mode, part in parts.items():
+        assert {row.line for row in part} == {f"{m} ({mode})" for m in ("maml++", "ht-all", "ht-logits")} | {"protonet"}
+
+
+def test_a_cut_interval_ends_in_an_arrow_and_the_caption_says_so(tmp_path: Path) -> None:
+    rows = [replace(row, published=()) for row in rows_of(tmp_path)]
+    assert rows[0].interval is not None
+    wide = [replace(rows[0], interval=replace(rows[0].interval, low=0.1, high=1.0)), *rows[1:]]
+    for shown, cut in ((rows, False), (wide, True)):
+        picture = accuracy_vs_channels(shown)
+        assert picture is not None
+        arrows = [line for line in picture.figure.axes[0].get_lines() if line.get_label() == "_cut"]
+        assert bool(arrows) == cut == ("arrow" in picture.caption)
+        assert "published" not in picture.caption
+        if cut:
+            assert float(np.asarray(arrows[0].get_ydata())[0]) == picture.figure.axes[0].get_ylim()[0]
+
+
+def test_learning_curves_run_over_the_unit_of_the_budget(tmp_path: Path) -> None:
+    grid = make_grid(channels=(8,))
+    record = collect(grid, simulate(grid, tmp_path, lambda _: 0.8))
+    train = {"steps": None, "minutes": 20.0}
+    timed = [
+        replace(row, cells=tuple(cell.model_copy(update={"config": cell.config.model_copy(
+            update={"train": cell.config.train.model_copy(update=train)})}) for cell in row.cells))
+        for row in make_rows(record)
+    ]  # fmt: skip
+    by_steps, by_minutes = drawn(learning_curves(make_rows(record))), drawn(learning_curves(timed))
+    assert by_steps.axes[0].get_xlabel() == "training step"
+    assert by_minutes.axes[0].get_xlabel() == "minutes of training"
+    for figure, end in ((by_steps, 1000), (by_minutes, 1234.5 / 60)):
+        assert np.asarray(figure.axes[0].get_lines()[0].get_xdata())[-1] == pytest.approx(end)
+
+
+def test_differences_far_apart_still_show_one_point(tmp_path: Path) -> None:
+    grid = make_grid(("a", "b", "c"), channels=(8,))
+    rows = make_rows(collect(grid, simulate(grid, tmp_path, lambda c: {"a": 0.9, "b": 0.89, "c": 0.3}[c.method])))
+    (axes,) = drawn(differences(rows)).axes
+    assert axes.get_xscale() == "symlog"
+    at = axes.transData.transform([(0, 0), (1, 0), (100 * 0.6, 0)])[:, 0]
+    assert at[1] - at[0] > 0.1 * (at[2] - at[0])

@@ -27,7 +27,7 @@ def unescaped(text: str, character: str) -> int:
 
 
 def test_the_structure_holds() -> None:
-    latex = to_latex(TABLE)
+    latex = to_latex(TABLE, "tab:nasty")
     body = latex.split("\n", 1)[1]
     assert unescaped(body, "{") == unescaped(body, "}")
     assert unescaped(body, "$") % 2 == 0
@@ -45,7 +45,12 @@ def test_the_structure_holds() -> None:
 def test_it_compiles(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed; the structure is tested all the same")
-    page = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}", to_latex(TABLE)]
+    page = [
+        r"\documentclass{article}",
+        r"\usepackage{booktabs,graphicx}",
+        r"\begin{document}",
+        to_latex(TABLE, "tab:nasty"),
+    ]
     (tmp_path / "page.tex").write_text("\n".join([*page, r"\end{document}"]))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")

@@ -5,20 +5,19 @@ from pathlib import Path
 
 import matplotlib.figure
 import pytest
-from matplotlib.figure import Figure as Picture
 
 from benchmark.reporting import figures, rebuild_report, remarks, write_report
-from benchmark.reporting.figures.figure import Figure
+from benchmark.reporting.figures.figure import Figure, Picture
 from benchmark.reporting.remarks.remark import Remark
 from benchmark.reporting.rows import Row
 from benchmark.reporting.tables import results
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 
-def counted(rows: Sequence[Row]) -> matplotlib.figure.Figure:
-    picture = Picture()
-    picture.subplots().barh(range(len(rows)), range(len(rows)))
-    return picture
+def counted(rows: Sequence[Row]) -> Picture:
+    figure = matplotlib.figure.Figure()
+    figure.subplots().barh(range(len(rows)), range(len(rows)))
+    return Picture(figure, "One bar for each row.")
 
 
 def test_one_entry_adds_a_figure_and_a_remark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +26,7 @@ def test_one_entry_adds_a_figure_and_a_remark(tmp_path: Path, monkeypatch: pytes
     page = tmp_path / "out" / "report.html"
     assert "How many rows" not in page.read_text()
 
-    entry = Figure("row-count", "How many rows", "One bar for each row.", counted)
+    entry = Figure("row-count", "How many rows", counted)
     monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, entry))
     remark = Remark(lambda row: "of eight" if row.channels == 8 else "", "*Of eight*: the network has eight channels.")
     monkeypatch.setattr(results, "REMARKS", (*remarks.REMARKS, remark))

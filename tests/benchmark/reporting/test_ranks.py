@@ -10,6 +10,7 @@ from benchmark.grid import Grid
 from benchmark.reporting.figures.ranks import critical_differences, rank_over_datasets, why_no_diagram
 from benchmark.reporting.record import collect
 from benchmark.reporting.rows import Row, make_rows
+from tests.benchmark.reporting.drawn import drawn
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 SKILL = {"protonet": 0.80, "ht-logits": 0.86, "ht-all": 0.86, "maml": 0.70}
@@ -45,8 +46,7 @@ def test_ranks_are_of_the_means_on_each_data_set(rows: list[Row]) -> None:
     assert [ranks.mean_rank[method] for method in SKILL] == pytest.approx(expected)
     assert ranks.tied_groups == [tuple(sorted(("ht-logits", "ht-all"), key=ranks.mean_rank.__getitem__))]
     assert why_no_diagram(rows) is None
-    figure = critical_differences(rows)
-    assert figure is not None
+    figure = drawn(critical_differences(rows))
     (axes,) = figure.axes
     assert {text.get_text().partition(" ")[0] for text in axes.texts} == set(SKILL)
     bars = [line for line in axes.get_lines() if line.get_linewidth() == 3]
