@@ -76,11 +76,13 @@ class Model(Part):
 
     `parameters` are trained numbers, `solver_parameters` those in the network that classifies one task's queries.
     `transductive` is measured: whether a query's prediction changes when the other queries are dropped.
+    So is `order_dependent`: whether it changes with the query's place; None in records from before it was measured.
     """
 
     parameters: int
     solver_parameters: int
     transductive: bool
+    order_dependent: bool | None = None
 
 
 class Data(Part):
@@ -105,7 +107,7 @@ class Provenance(Part):
 class Failure(Part):
     """Why a cell has no numbers: `kind`, one line of `reason`, and the traceback if there is one."""
 
-    kind: Literal["crashed", "diverged", "timed out", "bad input"]
+    kind: Literal["crashed", "diverged", "timed out", "bad input", "unsound"]
     reason: str
     traceback: str = ""
 

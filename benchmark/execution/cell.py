@@ -52,6 +52,7 @@ def run(store: CellFolder, device: str) -> Result:
     """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
     import torch
 
+    from benchmark.scoring.sound import UnsoundError
     from benchmark.training.trainer import DivergedError
 
     torch.set_num_threads(1)
@@ -60,6 +61,8 @@ def run(store: CellFolder, device: str) -> Result:
         return _train_and_score(store, config, torch.device(device))
     except DivergedError as error:
         failure = Failure(kind="diverged", reason=str(error))
+    except UnsoundError as error:
+        failure = Failure(kind="unsound", reason=str(error))
     except UserError as error:
         failure = Failure(kind="bad input", reason=str(error))
     except Exception as error:
@@ -119,6 +122,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
             parameters=sum(p.numel() for p in method.learned_parameters()),
             solver_parameters=method.solver_parameters(single.ways),
             transductive=scoring.measure_transductive(method, some),
+            order_dependent=scoring.measure_order_dependence(method, some),
         ),
         data=Data(name=dataset.name, sha256=dataset.sha256),
         provenance=Provenance(
@@ -142,7 +146,10 @@ def _load(method: "Method", path: Path) -> "Method":
     """Give the method the weights of a checkpoint."""
     from benchmark.cells import checkpoint
 
+    from benchmark.scoring.sound import check_weights
+
     method.load_state_dict(checkpoint.load(path)["method"])
+    check_weights(method)
     return method
 
 
@@ -156,9 +163,11 @@ def _train(
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
+    from benchmark.scoring.sound import check_weights
     from benchmark.training.trainer import Progress, Trainer
 
     if not method.learned_parameters():
+        check_weights(method)
         keeper.keep_best(method.state_dict())
         return Progress(steps=0, batch=0)
     trainer = Trainer(config, method, train, validation)

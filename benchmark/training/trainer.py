@@ -20,6 +20,7 @@ from benchmark.episodes.draw import stream
 from benchmark.episodes.sampling import sample
 from benchmark.machine.clock import clock
 from benchmark.scoring.scoring import accuracies
+from benchmark.scoring.sound import check_weights
 from benchmark.training import batch_size
 from benchmark.training.optimizer import build_optimizer, learning_rate
 from methods.method import Method
@@ -169,6 +170,7 @@ class Trainer:
 
         Raises:
             DivergedError: a loss was not finite.
+            UnsoundError: weights or validation logits were not finite, or the logits of another shape.
         """
         progress = self.progress
         self._marks = (clock(self.device), time.monotonic())
@@ -180,11 +182,13 @@ class Trainer:
                 self._validate(keeper)
             if at_validation or time.monotonic() - saved > checkpoint_seconds:
                 self._count_time()
+                check_weights(self.method)
                 keeper.keep_last(self.state())
                 saved = time.monotonic()
 
     def _validate(self, keeper: Keeper) -> None:
         self._check_finite()
+        check_weights(self.method)
         self._count_time()
         progress, settings = self.progress, self.config.train
         steps_since = progress.step % settings.validate_every or settings.validate_every
