@@ -4,24 +4,43 @@ generate | predict | profile`.
 Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmark.commands import catalogue, grids, mlflow, profile, trained, tune
+from benchmark.commands import catalogue, grids, mlflow, profiling, trained, tuning
 from benchmark.errors import UserError
 
+
+def print_version(wanted: bool) -> None:
+    """Print the version and leave, if `--version` was given."""
+    if wanted:
+        print(f"htbench {importlib.metadata.version('htbench')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Few-shot learners on identical test episodes: plan, run and report a YAML grid.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def htbench(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """Few-shot learners on identical test episodes: plan, run and report a YAML grid."""
+
+
 _COMMANDS = (
     grids.plan,
     grids.run,
-    tune.tune,
+    tuning.tune,
     grids.status,
     grids.report,
     grids.adopt,
@@ -32,7 +51,7 @@ _COMMANDS = (
     trained.inspect,
     trained.generate,
     trained.predict,
-    profile.profile,
+    profiling.profile,
 )
 for _command in _COMMANDS:
     app.command()(_command)
@@ -61,3 +80,7 @@ def expand_only(arguments: list[str]) -> list[str]:
         filtering = filtering and "=" in argument and not argument.startswith("-")
         expanded += ["--only", argument] if filtering else [argument]
     return expanded
+
+
+if __name__ == "__main__":
+    main()

@@ -60,3 +60,8 @@ class Episode:
             query_labels=self.query_labels[tasks],
             classes=None if self.classes is None else self.classes[tasks],
         )
+
+
+def members(labels: Tensor, ways: int) -> Tensor:
+    """Which images belong to which class, (T, N, B) bool, of labels (T, B); the unlabelled belong to none."""
+    return labels.unsqueeze(1) == torch.arange(ways, device=labels.device).unsqueeze(1)

@@ -51,6 +51,9 @@ class Method(nn.Module, ABC):
     every_image: ClassVar[bool] = False
     """Whether it is tested with all images of a task's classes, but the queries, as support: a reference to compare
     few-shot learners with, not one of them."""
+    size_axis: ClassVar[str] = "channels"
+    """The option that is the width of the network a task is solved with: only methods of the same width are compared,
+    and it stands in every cell's name. A method whose Config has no such option has no width."""
 
     @abstractmethod
     def forward(self, episode: Episode) -> Tensor:

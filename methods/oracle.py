@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from methods.episode import UNLABELLED, Episode
 from methods.method import Method, Setting
 from methods.networks.conv4 import (
-    BLOCKS,
     KERNEL_SIZE,
     ConvWeights,
     LinearWeights,
@@ -19,6 +18,7 @@ from methods.networks.conv4 import (
     classify,
     feature_count,
     group_tasks,
+    input_channels,
     normalise,
 )
 from methods.networks.normalisation import statistics
@@ -66,7 +66,7 @@ class Oracle(Method):
     def __init__(self, config: OracleConfig, setting: Setting) -> None:
         super().__init__()
         self.config = config
-        inputs = [setting.image_shape[0]] + [config.channels] * (BLOCKS - 1)
+        inputs = input_channels(setting.image_shape, config.channels)
         kernels = (torch.empty(config.channels, width, KERNEL_SIZE, KERNEL_SIZE) for width in inputs)
         self.kernels = nn.ParameterList(nn.init.xavier_uniform_(kernel) for kernel in kernels).requires_grad_(False)
         self.features = feature_count(setting.image_shape, config.channels)

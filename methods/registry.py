@@ -51,12 +51,15 @@ _HOMES = {
 
 @dataclass(frozen=True)
 class Registered:
-    """A named learner: its class, a line about it, and the options this name fixes."""
+    """A named learner: its class, a line about it, the options this name fixes, and whether it is one of the few that
+    stand for all where it would take too long to try every learner.
+    """
 
     name: str
     learner: type[Method]
     summary: str
     fixed: dict[str, Any] = field(default_factory=dict)
+    typical: bool = False
 
     def build(self, options: dict[str, Any], setting: Setting) -> Method:
         """Construct the learner; `options` are fields of its Config."""
@@ -70,11 +73,11 @@ class UnknownMethodError(LookupError):
 _registered: dict[str, Registered] = {}
 
 
-def register(name: str, summary: str, **fixed: Any) -> Callable[[M], M]:
+def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) -> Callable[[M], M]:
     """Class decorator: make a learner available as `name`, with the options in `fixed` set for good."""
 
     def decorate(learner: M) -> M:
-        _registered[name] = Registered(name, learner, summary, fixed)
+        _registered[name] = Registered(name, learner, summary, fixed, typical)
         return learner
 
     return decorate
@@ -98,6 +101,21 @@ def get(name: str) -> Registered:
 def names() -> list[str]:
     """All names, built-in and registered so far, sorted."""
     return sorted(_HOMES.keys() | _registered.keys())
+
+
+def find(name: str) -> Registered | None:
+    """The learner called `name`, or None: a record may be of a learner in somebody's own file, which is not loaded."""
+    return get(name) if name in _registered or name in _HOMES else None
+
+
+def names_with(capability: type) -> list[str]:
+    """Names of the learners that have a capability (see `methods.capabilities`), sorted; imports them all."""
+    return [name for name in names() if issubclass(get(name).learner, capability)]
+
+
+def typical_names() -> list[str]:
+    """Names of the learners that stand for all, sorted; imports them all."""
+    return [name for name in names() if get(name).typical]
 
 
 def load_plugin(path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.episode import UNLABELLED, Episode
+from methods.episode import UNLABELLED, Episode, members
 from methods.method import Loss, Method
 
 Scenario = Literal["class-incremental", "task-incremental", "mini-batch"]
@@ -117,10 +117,10 @@ class Prototypes:
         """
         new_classes = (0, 0, 0, ways - self.means.shape[1])
         means, counts = F.pad(self.means, new_classes), F.pad(self.counts, new_classes)
-        members = (labels.unsqueeze(1) == torch.arange(ways, device=labels.device).unsqueeze(1)).to(embedded.dtype)
-        added = members.sum(-1, keepdim=True)
+        belongs = members(labels, ways).to(embedded.dtype)
+        added = belongs.sum(-1, keepdim=True)
         total = counts + added
-        return Prototypes(means + (members @ embedded - added * means) / total, total)
+        return Prototypes(means + (belongs @ embedded - added * means) / total, total)
 
 
 class ContinualMethod(Method):

@@ -6,15 +6,24 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from methods.registry import _HOMES
+from tests.house import FLOORS, METHOD_FLOORS, imports, module_of, room_of
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "optuna", "pandas"}
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+
+
+BUILT_IN = sorted(_HOMES)
 
 
 def repository_files(pattern: str) -> list[Path]:
@@ -54,12 +63,85 @@ def test_every_import_is_declared(folder: str) -> None:
         assert declared.intersection(map(canonicalize_name, distributions.get(name, []))), name
 
 
+@pytest.mark.parametrize(("folder", "floors"), [("benchmark", FLOORS), ("methods", METHOD_FLOORS)])
+def test_imports_go_down_the_floors(folder: str, floors: tuple[str, ...]) -> None:
+    """A room imports rooms below it only, so there is no circle; the package's face may name anything in it."""
+    level = {room: floor for floor, room in enumerate(floors)}
+    arrows = {(room_of(one), room_of(other), one, other) for one, other in imports(ROOT / folder) if one != folder}
+    assert len(arrows) > 40
+    upwards = [f"{one} imports {other}" for a, b, one, other in arrows if a != b and level[a] >= level[b]]
+    assert not upwards
+
+
+@pytest.mark.parametrize("folder", ["benchmark", "methods"])
+def test_no_two_files_import_each_other(folder: str) -> None:
+    """Not even through others, and not even inside functions: whoever opens one file needs only those below it."""
+    order = TopologicalSorter[str]()
+    for one, other in imports(ROOT / folder):
+        order.add(one, other)
+    order.prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(("folder", "floors"), [("benchmark", FLOORS), ("methods", METHOD_FLOORS)])
+def test_every_room_has_its_floor(folder: str, floors: tuple[str, ...]) -> None:
+    """And no module lies loose beside the rooms but those that the plan names."""
+    rooms = {room_of(module_of(path, ROOT / folder)) for path in (ROOT / folder).rglob("*.py")} - {folder}
+    assert rooms == set(floors)
+
+
+def test_no_two_grids_have_one_name() -> None:
+    """They would write over each other's runs and results."""
+    names = [yaml.safe_load(path.read_text())["name"] for path in EXPERIMENTS]
+    assert len(names) > 10
+    assert not [name for name, count in Counter(names).items() if count > 1]
+
+
+def test_a_command_has_a_name_of_its_own() -> None:
+    """No function of a command is called as its file is: `tune` in tuning.py, and not in tune.py."""
+    for path in (ROOT / "benchmark").rglob("*.py"):
+        functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert path.parent.name != "commands" or path.stem not in functions, path
+
+
 def test_the_command_line_starts_light() -> None:
     """`htbench --help` must not wait seconds for torch."""
     code = "import sys, benchmark.cli; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "benchmark" in loaded.split()
     assert not HEAVY.intersection(loaded.split())
+
+
+def test_the_harness_knows_no_method_by_type() -> None:
+    """It asks for what a method can do: `methods.capabilities`."""
+    from methods import registry
+
+    homes = {registry.get(name).learner.__module__ for name in registry.names() if name in BUILT_IN}
+    families = {".".join(home.split(".")[:2]) for home in homes}
+    assert {"methods.hypertransformer", "methods.protonet", "methods.oracle"} <= families
+    for path in (ROOT / "benchmark").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not [name for name in imported if ".".join(name.split(".")[:2]) in families], path
+
+
+def test_the_harness_knows_no_method_by_name() -> None:
+    """No string holds a method's name as a word, but docstrings, help texts, and what a user may write: `method: maml`.
+
+    Datasets are left out, as they name splits of classes after the papers that made them.
+    """
+    word = re.compile(rf"(?<![\w+-])({'|'.join(map(re.escape, BUILT_IN))})(?![\w+-])")
+    example = re.compile(r"method[:=] ?(\[[^\]]*\]|[\w+-]+)")
+    found = []
+    for path in set((ROOT / "benchmark").rglob("*.py")) - set((ROOT / "benchmark" / "data").rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        helps = {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "help"}
+        strings = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings | helps]
+        texts = [node.value for node in strings if isinstance(node.value, str)]
+        found += [f"{path.relative_to(ROOT)}: {text}" for text in texts if word.search(example.sub("", text))]
+    assert not found
 
 
 def test_no_file_is_too_long_to_hold_in_the_head() -> None:
@@ -81,7 +163,7 @@ def test_relative_links_in_markdown_resolve() -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=[str(path.relative_to(ROOT)) for path in EXPERIMENTS])
 def test_every_experiment_reads(path: Path) -> None:
-    from benchmark.grid.resolve import read_grid
+    from benchmark.grid import read_grid
 
     read_grid(path)
 

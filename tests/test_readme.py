@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from methods import registry
 from methods.method import Setting
 from tests.methods.helpers import random_episode

@@ -8,19 +8,14 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from benchmark.data.configs import DatasetConfig
+from benchmark.machine.frozen import Frozen
 
 
-class Section(BaseModel):
-    """A configuration section: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class EpisodesConfig(Section):
+class EpisodesConfig(Frozen):
     """The tasks: `ways` classes, and per class `shots` labelled, `unlabelled` and `queries` images.
 
     `distractors` more classes have nothing but `unlabelled` images each (Ren et al., ICLR 2018).
@@ -52,7 +47,7 @@ def _number_or_auto(value: Any) -> Any:
     raise PydanticCustomError("number_or_auto", "should be a whole number of at least 1, or auto")
 
 
-class TrainConfig(Section):
+class TrainConfig(Frozen):
     """Training, on episodes drawn from the training split.
 
     `steps` optimiser steps of `batch` episodes each, or as many as fit into `minutes`: the cell times a few steps
@@ -110,7 +105,7 @@ class TrainConfig(Section):
         return value
 
 
-class TestConfig(Section):
+class TestConfig(Frozen):
     """The frozen test set: `episodes` tasks drawn with `seed`, `queries` images per class (default: as in training).
 
     Sequences are scored at the length they were trained at, and then followed up to `tasks`, if that is more.
@@ -128,7 +123,7 @@ class TestConfig(Section):
     ensemble: int | None = Field(None, ge=1)
 
 
-class TuneConfig(Section):
+class TuneConfig(Frozen):
     """Equal tuning: `trials` for every method, each trained for `minutes` or `steps` (default: as the grid says)."""
 
     trials: int = Field(12, ge=1)
@@ -143,7 +138,7 @@ class TuneConfig(Section):
         return self
 
 
-class CellConfig(Section):
+class CellConfig(Frozen):
     """Everything that determines a cell's numbers.
 
     `tuning` marks a trial of `htbench tune`: it is scored on validation episodes and never sees the test split.
@@ -152,7 +147,7 @@ class CellConfig(Section):
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     episodes: EpisodesConfig = EpisodesConfig()
     method: str
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = Field({})
     train: TrainConfig
     test: TestConfig = TestConfig()
     seed: int = Field(0, ge=0)

@@ -2,7 +2,7 @@
 
     runs/<experiment>/
       grid.yaml                   the grid as last run, resolved
-      <method>-<channels>ch-seed<seed>-<key>/
+      <method>-<width>ch-seed<seed>-<key>/   "ch" begins the name of the width option, `channels`
         cell.json                 the cell's configuration
         metrics.jsonl             one JSON object per line: {"step": 500, "train/loss": 0.7, ...}
         last.pt                   where to continue
@@ -25,12 +25,14 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size, size_axis
+from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import FORMAT, Result
 from benchmark.errors import UserError
 from benchmark.machine.files import write_text, write_whole
@@ -152,20 +154,23 @@ class CellFolder:
         values: np.ndarray = np.load(self.folder / name, allow_pickle=False)
         return values
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """All metric records in the order written; a torn last line (a kill while writing) is left out."""
+    def metrics(self) -> list[MetricsLine]:
+        """All lines in the order written; a torn one (a kill while writing) is left out."""
         if not self.metrics_file.exists():
             return []
-        records = []
+        found = []
         for line in self.metrics_file.read_text().splitlines():
             with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
-        return records
+                found.append(MetricsLine.from_json(line))
+        return found
+
+    def write_metrics(self, metrics: Iterable[MetricsLine]) -> None:
+        """Write all lines anew."""
+        write_text(self.metrics_file, lines(metrics))
 
     def drop_metrics_after(self, step: int) -> None:
         """Forget what was logged after the checkpoint that training continues from; it will be logged again."""
-        kept = [json.dumps(record) for record in self.metrics() if record["step"] <= step]
-        write_text(self.metrics_file, "".join(line + "\n" for line in kept))
+        self.write_metrics([line for line in self.metrics() if line.step <= step])
 
     def forget_result(self) -> None:
         """Delete a failed cell's record so that it is tried again."""
@@ -213,8 +218,9 @@ class ExperimentFolder:
 
     def cell(self, config: CellConfig) -> CellFolder:
         """The folder of a cell, whether it exists or not."""
-        channels = f"-{config.model['channels']}ch" if "channels" in config.model else ""
-        return CellFolder(self.folder / f"{config.method}{channels}-seed{config.seed}-{config.key}")
+        width = size(config)
+        text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
+        return CellFolder(self.folder / f"{config.method}{text}-seed{config.seed}-{config.key}")
 
     def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""

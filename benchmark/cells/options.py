@@ -36,7 +36,7 @@ def default_options(method: Registered) -> dict[str, Any]:
 
 
 def resolve_options(method: Registered, given: dict[str, Any]) -> dict[str, Any]:
-    """The given options, checked, without those that only repeat a default, but always with `channels` if it exists.
+    """The given options, checked, without those that only repeat a default, but always with its width if it has one.
 
     So a default that is written out and one that is left out give the same cell.
     The values are plain data: lists for tuples, as a file gives them back.
@@ -52,7 +52,10 @@ def resolve_options(method: Registered, given: dict[str, Any]) -> dict[str, Any]
         name: values[name]
         for name in option_names(method)
         if name not in method.fixed
-        and (name == "channels" or (name in given and (name not in defaults or values[name] != defaults[name])))
+        and (
+            name == method.learner.size_axis
+            or (name in given and (name not in defaults or values[name] != defaults[name]))
+        )
     }
 
 

@@ -2,25 +2,19 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from benchmark.machine.frozen import Frozen
 
 FORMAT = 1
 """Version of the record; a newer one is refused."""
 
 
-class Part(BaseModel):
-    """A part of a record: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TestScore(Part):
+class TestScore(Frozen):
     """Accuracy on the frozen test episodes; per-episode values are in the cell's `test_accuracy.npy`.
 
     Of a task sequence it is the mean over its tasks after the last one, at the length of training.
     `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
     `seconds_per_task` is what adapting to a task and classifying its queries took, see
-    `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None in records from before it was taken.
+    `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None where it was not taken.
     """
 
     __test__ = False  # not a pytest class
@@ -37,7 +31,7 @@ class EnsembleScore(TestScore):
     steps: tuple[int, ...]
 
 
-class Continual(Part):
+class Continual(Frozen):
     """What came of following sequences: values after each step, of the mean over the matrices in `test_matrices.npy`.
 
     Steps beyond the training length are included, as `sha256` is of the sequences followed that far. See
@@ -51,14 +45,14 @@ class Continual(Part):
     sha256: str
 
 
-class Restored(Part):
+class Restored(Frozen):
     """What training started from: the key of the run of `train.shared_from`, SHA-256 of the weights taken from it."""
 
     run: str
     sha256: str
 
 
-class Training(Part):
+class Training(Frozen):
     """What training cost. `seconds` as in `TrainConfig.minutes`; `wall_seconds` includes validation."""
 
     steps: int
@@ -71,7 +65,7 @@ class Training(Part):
     shared_from: Restored | None = None
 
 
-class Model(Part):
+class Model(Frozen):
     """Facts about the trained method.
 
     `parameters` are trained numbers, `solver_parameters` those in the network that classifies one task's queries.
@@ -85,14 +79,14 @@ class Model(Part):
     order_dependent: bool | None = None
 
 
-class Data(Part):
+class Data(Frozen):
     """Which data: `sha256` of the images and class names."""
 
     name: str
     sha256: str
 
 
-class Provenance(Part):
+class Provenance(Frozen):
     """Where and when: enough to find the code and the machine again."""
 
     commit: str | None
@@ -104,7 +98,7 @@ class Provenance(Part):
     finished: str
 
 
-class Failure(Part):
+class Failure(Frozen):
     """Why a cell has no numbers: `kind`, one line of `reason`, and the traceback if there is one."""
 
     kind: Literal["crashed", "diverged", "timed out", "bad input", "unsound"]
@@ -112,7 +106,7 @@ class Failure(Part):
     traceback: str = ""
 
 
-class Result(Part):
+class Result(Frozen):
     """A cell's record: `config` is the full resolved configuration; either `failure` or the numbers are set.
 
     A trial of `htbench tune` has no `test`.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmark.cells.config import CellConfig
     from benchmark.cells.folder import ExperimentFolder
-    from benchmark.grid.resolve import Grid
+    from benchmark.grid import Grid
     from benchmark.tracking.mirror import Mirror
 
 console = Console(soft_wrap=True)
@@ -47,7 +47,7 @@ def require(library: str, command: str, extra: str) -> None:
 def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Sequence[CellConfig], ExperimentFolder]":
     """A grid, those of its cells that `--only` leaves, and where they are kept."""
     from benchmark.cells.folder import ExperimentFolder
-    from benchmark.grid.resolve import read_grid, select
+    from benchmark.grid import read_grid, select
 
     grid = read_grid(path)
     cells = select(grid.cells, only) if only else grid.cells

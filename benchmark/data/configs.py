@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.pixels.rotations import Rotations
+from benchmark.machine.frozen import Frozen
 
 
-class DatasetSection(BaseModel):
-    """A dataset's options: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class DatasetSection(Frozen):
+    """A dataset's options."""
 
     normalization: ClassVar[Normalization | None] = None
     """Of the pixels in episodes; None: they are in [0, 1]."""

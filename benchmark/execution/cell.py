@@ -5,7 +5,6 @@
 
 import argparse
 import copy
-import json
 import signal
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
+from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import UserError
 from benchmark.machine.process import die_with_parent, prepare_process
@@ -187,10 +187,10 @@ class FolderKeeper:
     def __init__(self, store: CellFolder, setting: "Setting") -> None:
         self.store, self.setting = store, setting
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, line: MetricsLine) -> None:
         """Append a line to the metrics."""
         with self.store.metrics_file.open("a") as file:
-            file.write(json.dumps({**record, "time": round(time.time(), 3)}) + "\n")
+            file.write(lines([line.at(time.time())]))
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Write the weights chosen on validation, and what it takes to build the method without the dataset."""

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
+from benchmark.cells.metrics import MetricsLine
 from benchmark.execution.engine import Event
 from benchmark.execution.plan import PlannedCell
 
@@ -87,10 +88,9 @@ class RunDisplay:
         for cell in self._cells:
             name = cell.folder.name
             if name in self._running:
-                records = cell.metrics()
-                last = records[-1] if records else {}
+                last = next(reversed(cell.metrics()), None)
                 share = f"{_share(cell.config(), last):.0%}" if last else "0%"
-                accuracy = f"{last['val/accuracy']:.1%}" if last else ""
+                accuracy = f"{last.accuracy:.1%}" if last and last.accuracy is not None else ""
                 table.add_row(name, _MARKS["running"], share, accuracy, "")
             elif name in self._ended:
                 table.add_row(name, "ended", "", "", self._notes[name])
@@ -107,9 +107,9 @@ def _outcome(event: Event) -> str:
     return f"FAILED: {event.note}"
 
 
-def _share(config: CellConfig, record: dict[str, float]) -> float:
+def _share(config: CellConfig, line: MetricsLine) -> float:
     """How much of its budget a cell has used."""
     if config.train.steps is not None:
-        return record["step"] / config.train.steps
+        return line.step / config.train.steps
     assert config.train.minutes is not None
-    return min(1.0, record["time/train_s"] / (config.train.minutes * 60))
+    return min(1.0, line.train_seconds / (config.train.minutes * 60))

@@ -5,20 +5,18 @@ A cell that runs out of memory or crashes the interpreter takes nothing else wit
 
 import contextlib
 import math
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Failure, Result
 from benchmark.errors import UserError
 from benchmark.execution.engine import Event
+from benchmark.machine.process import child_command, child_environment
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0  # between asking a process to stop and stopping it
@@ -63,13 +61,10 @@ def execute(cells: Iterable[CellFolder], *, workers: int, device: str) -> Genera
 
 
 def _start(cell: CellFolder, device: str) -> _Worker:
-    command = [sys.executable, "-m", "benchmark.execution.cell", str(cell.folder.resolve()), "--device", device]
-    # Started from anywhere, a cell must find this very code.
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "OMP_NUM_THREADS": "1"}
+    command = [*child_command("benchmark.execution.cell"), str(cell.folder.resolve()), "--device", device]
     with cell.log_file.open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--die-with-parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            [*command, "--die-with-parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
         )
     limit = cell.config().timeout_minutes
     return _Worker(cell, process, time.monotonic() + (math.inf if limit is None else limit * 60))

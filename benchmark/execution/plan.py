@@ -93,7 +93,7 @@ def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCe
     if result is not None:
         return PlannedCell(config, store, state, note, 0.0)
     records = store.metrics() if state != "missing" else []
-    done_steps, done_seconds = (records[-1]["step"], records[-1]["time/train_s"]) if records else (0, 0.0)
+    done_steps, done_seconds = (records[-1].step, records[-1].train_seconds) if records else (0, 0.0)
     if config.train.minutes is not None:
         return PlannedCell(config, store, state, note, max(0.0, config.train.minutes * 60 - done_seconds))
     speed = done_seconds / done_steps if done_steps else speeds.get(_shape_of(config))

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from benchmark.cells.config import CellConfig, TuneConfig
 from benchmark.cells.options import all_option_names, option_names, resolve_options
-from benchmark.grid.axes import AxisPath, axis_exists, axis_value, axis_values, no_such_axis, section_keys, select, show
+from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
 from benchmark.grid.messages import explain, unknown
 from benchmark.grid.parts import (
     SECTIONS,
@@ -35,8 +35,6 @@ from benchmark.grid.parts import (
 from benchmark.grid.source import KeyPath, Problems, describe, load
 from methods import registry
 from methods.registry import Registered, UnknownMethodError
-
-__all__ = ["Grid", "axis_value", "read_grid", "select"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Looking inside a trained HyperTransformer."""
+"""Looking inside a trained method that generates weights."""
 
 from benchmark.inspection.inspect import Inspection, inspect_run
 

@@ -1,7 +1,6 @@
 """Pictures of attention and of generated weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def draw_attention(
     width = min(8.0, max(2.2, 0.24 * support))
     strip = width / support
     heights = [max(0.9, 0.12 * len(row[0])) for row in means.values()]
-    with _drawing():
+    with figure_style.drawing():
         figure = Figure(
             figsize=(width * len(columns) + 1.4, sum(heights) + strip + 0.35 * len(heights) + 0.9), layout="constrained"
         )
@@ -84,7 +83,7 @@ def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, titles: Seque
     width = 2.4
     strip = width / episodes.ways
     heights = [min(2.4, max(0.5, width * row[0].shape[0] / row[0].shape[1])) for row in images.values()]
-    with _drawing():
+    with figure_style.drawing():
         figure = Figure(
             figsize=(width * episodes.tasks + 1.2, sum(heights) + strip + 0.25 * len(heights) + 0.5),
             layout="constrained",
@@ -117,7 +116,7 @@ def draw_variation(shares: Mapping[str, float], episodes: int, folder: Path) -> 
     """One bar per generated tensor: the share of its variance that is between tasks."""
     from matplotlib.figure import Figure
 
-    with _drawing():
+    with figure_style.drawing():
         figure = Figure(figsize=(1.4 * figure_style.COLUMN, 0.8 + 0.25 * len(shares)), layout="constrained")
         axes = figure.subplots()
         bars = axes.barh(list(shares), list(shares.values()), color="#0072B2", height=0.65)
@@ -127,17 +126,6 @@ def draw_variation(shares: Mapping[str, float], episodes: int, folder: Path) -> 
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"share of variance between tasks, {episodes} test episodes\n(0: the support set is ignored)")
         figure_style.save(figure, folder, "variation")
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """The report's look, without the grid lines that would cross out an image."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(figure_style.RC)
-        yield
 
 
 def _tiles(weights: Tensor) -> Image:

@@ -1,4 +1,4 @@
-"""What a trained HyperTransformer does with a test episode, in numbers and pictures."""
+"""What a trained method that generates weights does with a test episode, in numbers and pictures."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
 from benchmark.trained.run import TrainedRun
+from methods import registry
+from methods.capabilities import GeneratesWeights
 from methods.episode import Episode
-from methods.hypertransformer.continual import ContinualHyperTransformer, MergedHyperTransformer
-from methods.hypertransformer.inspection import attention_to_support, variation_share
-from methods.hypertransformer.model import HyperTransformer
-from methods.sequences import TaskSequence
+from methods.sequences import ContinualMethod, TaskSequence
+from methods.variation import variation_share
 
 SIDE_BY_SIDE = 4
 """Episodes whose weights are drawn next to each other: the one asked for and those after it."""
@@ -65,10 +65,10 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
         UserError: the run is of another method, has no such test episode, or its dataset is not here.
     """
     method, config = run.method, run.config
-    if not isinstance(method, HyperTransformer | ContinualHyperTransformer | MergedHyperTransformer):
+    if not isinstance(method, GeneratesWeights):
         raise UserError(
             f"{run.folder} is a run of {config.method}, which generates no weights;"
-            " inspect runs of ht, ht-logits, ht-all, ht-continual or ht-merged"
+            f" inspect runs of {', '.join(registry.names_with(GeneratesWeights))}"
         )
     if index >= config.test.episodes:
         raise UserError(f"--episode {index}: the run has the test episodes 0 to {config.test.episodes - 1}")
@@ -78,8 +78,8 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     episode = sample(images, shape, test, index, 1)
     shares = [method.generated_weights(sample(images, shape, test, i, 16)) for i in range(0, VARIATION_EPISODES, 16)]
     variation = {name: float(variation_share(torch.cat([one[name] for one in shares]))) for name in shares[0]}
-    attention = attention_to_support(method, episode)
-    to_support = {} if method.config.attention == "sigmoid" else {
+    attention = method.attention_to_support(episode)
+    to_support = {} if not method.attention_is_a_share() else {
         layer: sum(float(weights.sum(-1).mean()) for weights in found.values()) / len(found)
         for layer, found in attention.items()
     }  # fmt: skip
@@ -88,11 +88,11 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     sequence = TaskSequence.of(episode)
     labels = sequence.labels_within_tasks(episode.support_labels)
     last = replace(episode, support_images=episode.support_images[:, -read:], support_labels=labels[:, -read:])
-    spatial, called = method.config.allocation == "spatial", f"test episode {index}"
+    called = f"test episode {index}"
     if sequence.steps > 1:
         called += f", step {sequence.steps} of {sequence.steps}"
-    draw_attention(attention, _visible(last, images), called, "kernel positions" if spatial else "filters", out)
-    if isinstance(method, HyperTransformer) or sequence.steps == 1:
+    draw_attention(attention, _visible(last, images), called, method.convolution_tokens(), out)
+    if sequence.steps == 1 or not isinstance(method, ContinualMethod):
         shown = sample(images, shape, test, index, SIDE_BY_SIDE)
         written, titles = method.generated_weights(shown), [f"test episode {index + i}" for i in range(SIDE_BY_SIDE)]
     else:
@@ -111,9 +111,7 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     )
 
 
-def _steps(
-    method: ContinualHyperTransformer | MergedHyperTransformer, sequence: TaskSequence
-) -> tuple[Episode, dict[str, Tensor]]:
+def _steps(method: GeneratesWeights, sequence: TaskSequence) -> tuple[Episode, dict[str, Tensor]]:
     """The steps of one sequence as so many tasks, and what is written after each."""
     seen = [sequence.first(step) for step in range(1, sequence.steps + 1)]
     weights = [method.generated_weights(part) for part in seen]

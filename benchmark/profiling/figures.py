@@ -19,7 +19,6 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
 
     Speeds of workers add up. Rows are flat records as in `profile.json`; failed ones are left out.
     """
-    import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
@@ -27,9 +26,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     axes_found = [axis for axis in _AXES if len({row[_AXES[axis][0]] for row in good if row["axis"] == axis}) > 1]
     if not axes_found:
         return
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(figure_style.RC)
+    with figure_style.drawing():
         looks = figure_style.looks([row["method"] for row in good])
         figure = Figure(figsize=(figure_style.COLUMN * len(axes_found), 3.4), layout="constrained")
         panels = figure.subplots(1, len(axes_found), sharey=True, squeeze=False)[0]

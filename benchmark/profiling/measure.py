@@ -19,7 +19,7 @@ SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Workload:
-    """What to measure: a method, its width, the shape of its training episodes, T episodes per step."""
+    """What to measure: a method, its width, if it has one, the shape of its training episodes, T episodes per step."""
 
     method: str
     ways: int = 20
@@ -42,7 +42,7 @@ class Profile:
         gflop_per_episode: operations of forward and backward pass, in billions.
         peak_gflops: what the device does in a matrix product, in billions per second.
         adapt_ms: from a support set to a classifier, one task alone. Methods without a network of their own per task
-            (`Method.solver`) include the classification of one image.
+            (`WritesNetworks`) include the classification of one image.
         classify_ms: one image with that network, the support set not being looked at again. None where there is no such
             network, or it normalises an image with the other queries.
     """
@@ -90,7 +90,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     """Measure in this process, each time for so many seconds.
 
     Raises:
-        ValueError: the method is not trained, as the oracle.
+        ValueError: the method is not trained, as a reference is not.
     """
     import torch
 
@@ -102,6 +102,7 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     from benchmark.scoring.scoring import CHUNK
     from benchmark.training.build import construct
     from benchmark.training.trainer import Trainer
+    from methods.capabilities import WritesNetworks
     from methods.method import Setting
     from methods.networks.conv4 import classify
 
@@ -153,8 +154,8 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     task = drawn(images, shape.model_copy(update={"queries": 1}), 0, CHUNK, 1)
     classifying = None
     with torch.inference_mode():
-        solver = getattr(method, "solver", None)
-        if solver is not None:
+        if isinstance(method, WritesNetworks):
+            solver = method.solver
             network, image = solver(task), task.query_images[:, :1]
             if all(block.statistics is not None for block in network.blocks):
                 classifying = least(lambda: classify(image, network))
@@ -179,13 +180,17 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
 def _cell(workload: Workload) -> Any:
     """The cell such a training would be."""
     from benchmark.cells.config import CellConfig
+    from benchmark.cells.options import option_names
+    from methods import registry
 
+    method = registry.get(workload.method)
+    width = method.learner.size_axis
     return CellConfig.model_validate(
         {
             "dataset": {"name": "omniglot"},
             "episodes": {"ways": workload.ways, "shots": workload.shots, "queries": workload.queries},
             "method": workload.method,
-            "model": {"channels": workload.channels},
+            "model": {width: workload.channels} if width in option_names(method) else {},
             "train": {"batch": workload.batch, "steps": 1_000_000},
         }
     )

@@ -2,19 +2,23 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from benchmark.machine.process import child_command, child_environment
 from benchmark.profiling.measure import Profile, Workload
 
 
 def measure_apart(workloads: Sequence[Workload]) -> list[Profile | str]:
     """Measure all of them at the same time; instead of a profile the last line of what went wrong."""
-    command = [sys.executable, "-m", "benchmark.profiling.measure"]
+    command, environment = child_command("benchmark.profiling.measure"), child_environment()
     processes = [
         subprocess.Popen(
-            [*command, json.dumps(asdict(workload))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, json.dumps(asdict(workload))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         for workload in workloads
     ]

@@ -18,8 +18,6 @@ from methods import registry
 from methods.sequences import ContinualMethod
 
 WIDTHS = (4, 8, 16, 32, 64)
-SCALED = ("protonet", "ht-logits", "ht-all", "maml")
-"""Methods whose speed is also measured against T, ways and workers."""
 BATCHES = (1, 2, 4, 8, 16, 32)
 WAYS = (5, 10, 20, 40)
 
@@ -62,9 +60,9 @@ def cores(device: str) -> tuple[int, ...]:
 
 
 def plan(base: Workload, methods: Sequence[str], widths: Sequence[int], workers: Sequence[int]) -> list[Group]:
-    """All methods at all widths; the scaled ones also at other T, ways and numbers of workers."""
+    """All methods at all widths; the typical ones also at other T, ways and numbers of workers."""
     groups = [Group("width", (replace(base, method=m, channels=w),)) for m in methods for w in widths]
-    for method in (m for m in SCALED if m in methods):
+    for method in (m for m in methods if registry.get(m).typical):
         here = replace(base, method=method)
         groups += [Group("batch", (replace(here, batch=batch),)) for batch in BATCHES]
         groups += [Group("ways", (replace(here, ways=ways),)) for ways in WAYS]
@@ -73,7 +71,7 @@ def plan(base: Workload, methods: Sequence[str], widths: Sequence[int], workers:
 
 
 def trained_on_tasks() -> list[str]:
-    """The methods that learn from single tasks: not the continual ones, and not the oracle, which is not trained."""
+    """The methods that learn from single tasks: not the continual ones, and no reference, which is not trained."""
     learners = {name: registry.get(name).learner for name in registry.names()}
     return [
         n for n, learner in learners.items() if not issubclass(learner, ContinualMethod) and not learner.every_image

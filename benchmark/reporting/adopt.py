@@ -1,9 +1,7 @@
 """Going on with a grid on another machine: from a report's folder back into a run directory."""
 
-import json
-
 from benchmark.cells.folder import ExperimentFolder
-from benchmark.machine.files import write_text
+from benchmark.cells.metrics import VALIDATION_ACCURACY, MetricsLine
 from benchmark.reporting.record import CellRecord, Record
 
 
@@ -20,10 +18,10 @@ def adopt(record: Record, experiment: ExperimentFolder) -> list[CellRecord]:
             continue
         store.create(cell.config)
         curve = zip(cell.curve.steps, cell.curve.accuracy, strict=True) if cell.curve else ()
-        points = [{"step": step, "val/accuracy": accuracy} for step, accuracy in curve]
+        points = [MetricsLine(step, {VALIDATION_ACCURACY: accuracy}) for step, accuracy in curve]
         if points:
-            points[-1] |= cell.diagnostics
-        write_text(store.metrics_file, "".join(json.dumps(point) + "\n" for point in points))
+            points[-1].values.update(cell.diagnostics)
+        store.write_metrics(points)
         result = cell.result.model_copy(update={"config": cell.config.model_dump(mode="json")})
         found = (arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles))
         store.write_result(result, *found)

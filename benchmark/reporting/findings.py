@@ -7,7 +7,7 @@ from statistics import fmean
 from benchmark.reporting.figures.ranks import rank_over_datasets
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks.still_improving import improving_seeds
-from benchmark.reporting.rows import ORACLE, Row, settings
+from benchmark.reporting.rows import Row, settings
 from benchmark.reporting.tables.table import Estimate
 from benchmark.statistics import NotComparableError
 
@@ -71,7 +71,7 @@ def _completeness(record: Record) -> str:
 
 
 def _finding(group: Sequence[Row]) -> Finding:
-    learners = [row for row in group if row.interval and row.method != ORACLE]
+    learners = [row for row in group if row.interval and not row.reference]
     with_numbers = sorted(learners, key=lambda row: -row.interval.mean if row.interval else 0.0)
     where = group[0].setting_text
     if not with_numbers:
@@ -143,7 +143,7 @@ def _overall(rows: Sequence[Row]) -> list[str]:
         return []
     counts: dict[str, int] = {}
     for group in compared:
-        for row in (row for row in group if row.method != ORACLE):
+        for row in (row for row in group if not row.reference):
             counts[row.line] = counts.get(row.line, 0) + row.tied_with_best
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{line} in {count}" for line, count in ordered)

@@ -4,12 +4,13 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmark.reporting.figures.accuracy import Drawn
+from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.figures.ranks import why_no_diagram
 from benchmark.reporting.findings import findings, headlines
 from benchmark.reporting.record import Record
@@ -23,7 +24,34 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def report_page(summary: "Summary", figures: Sequence[Drawn], facts: dict[str, Any], folder: Path) -> str:
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: `templates/sections/<name>.html.j2`, its label in the contents, and what it needs.
+
+    Where what `needs` names is empty among the page's facts, the section is left out.
+    """
+
+    name: str
+    label: str
+    needs: str | None = None
+
+
+SECTIONS = (
+    Section("choice", "Which method"),
+    Section("by-channels", "By channels", needs="by_channels"),
+    Section("results", "All results"),
+    Section("figures", "Figures", needs="figures"),
+    Section("comparisons", "Comparisons", needs="compared"),
+    Section("published", "Published numbers", needs="published"),
+    Section("pictures", "Inside", needs="pictures"),
+    Section("unfinished", "Failed and missing", needs="unfinished"),
+    Section("provenance", "Provenance"),
+    Section("reproduce", "Reproduce"),
+)
+"""The sections in the order of the page; to add one, write its template and give it a place here."""
+
+
+def report_page(summary: "Summary", figures: Sequence[Figure], facts: dict[str, Any], folder: Path) -> str:
     """The page; `folder` holds the figures."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -41,7 +69,7 @@ def report_page(summary: "Summary", figures: Sequence[Drawn], facts: dict[str, A
         pictures.setdefault(path.parent.name, []).append(_data_uri(path))
     unfinished = [cell for cell in record.cells if cell.state != "done"]
     published = [(row, match) for row in summary.rows for match in row.published]
-    page = environment.get_template("report.html.j2").render(
+    known = dict(
         tasks=", ".join(dict.fromkeys(task_text(cell) for cell in record.cells)),
         record=record,
         headlines=headlines(record, summary.rows),
@@ -64,6 +92,8 @@ def report_page(summary: "Summary", figures: Sequence[Drawn], facts: dict[str, A
         budget=budget(record),
         facts=facts,
     )
+    sections = [section for section in SECTIONS if section.needs is None or known[section.needs]]
+    page = environment.get_template("report.html.j2").render(known, sections=sections)
     return re.sub(r"\n\s*\n+", "\n", page)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from benchmark.cells.config import CellConfig
+from benchmark.cells.declared import size
+from benchmark.machine.frozen import Frozen
 from benchmark.statistics import Interval
 
 POINT = 0.01
@@ -20,7 +21,7 @@ Confidence = Literal["high", "medium", "low"]
 Verdict = Literal["inside", "within a point", "outside"]
 
 
-class Published(BaseModel):
+class Published(Frozen):
     """One published mean accuracy.
 
     Attributes:
@@ -41,8 +42,6 @@ class Published(BaseModel):
         protocol: how the paper trained and tested, as far as it differs from what htbench does by default.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     dataset: str
     ways: int
     shots: int
@@ -59,10 +58,8 @@ class Published(BaseModel):
     protocol: str = ""
 
 
-class Match(BaseModel):
+class Match(Frozen):
     """A published number beside a measured one; differences are measured minus published, as fractions."""
-
-    model_config = ConfigDict(frozen=True)
 
     published: Published
     difference: float | None
@@ -87,7 +84,7 @@ def find_published(config: CellConfig, measured: Interval | None) -> list[Match]
     """Published numbers for the same dataset, ways, shots, channels, method and normalisation of the queries; the most
     certain reading first.
     """
-    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, config.model.get("channels"))
+    key = (config.dataset.name, config.episodes.ways, config.episodes.shots, size(config))
     found = [
         one
         for one in all_published()

@@ -20,17 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
+from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.result import Result
 from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
 from benchmark.machine.files import write_text, write_whole
+from benchmark.machine.frozen import Frozen
 
 if TYPE_CHECKING:
-    from benchmark.grid.resolve import Grid
+    from benchmark.grid import Grid
 
 FORMAT = 1
 """Version of cells.json; a newer one is refused."""
@@ -38,26 +40,19 @@ FORMAT = 1
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
 
-OF_ALL = ("train", "val", "time")
-"""First parts of the names of what is logged for every method."""
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Curve(_Part):
+class Curve(Frozen):
     """Validation accuracy over training, thinned to about `CURVE_POINTS`."""
 
     steps: tuple[int, ...]
     accuracy: tuple[float, ...]
 
 
-class CellRecord(_Part):
+class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation; older records lack the latter.
+    validation.
     """
 
     key: str
@@ -67,10 +62,10 @@ class CellRecord(_Part):
     state: State
     result: Result | None
     curve: Curve | None
-    diagnostics: dict[str, float] = {}
+    diagnostics: dict[str, float]
 
 
-class _CellsFile(_Part):
+class _CellsFile(Frozen):
     format: int
     name: str
     axes: dict[str, list[Any]]
@@ -115,9 +110,7 @@ class Record:
         """Write the files; the same record gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         head = json.dumps({"format": FORMAT, "name": self.name, "axes": dict(self.axes)}, ensure_ascii=False)
-        lines = ",\n".join(
-            cell.model_dump_json(exclude=None if cell.diagnostics else {"diagnostics"}) for cell in self.cells
-        )  # one line per cell
+        lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')
         write_text(folder / "grid.yaml", self.grid_text)
         _save_arrays(folder / "accuracies.npz", self.accuracy)
@@ -170,7 +163,7 @@ def collect(grid: "Grid", experiment: ExperimentFolder) -> Record:
     Raises:
         UserError: a cell's record is damaged.
     """
-    from benchmark.grid.resolve import axis_value
+    from benchmark.grid import axis_value
 
     planned = [(config, {axis: axis_value(config, axis) for axis in grid.axes}) for config in grid.cells]
     axes = {axis: list(values) for axis, values in grid.axes.items()}
@@ -233,8 +226,8 @@ def _without_repetition(result: Result) -> Result:
     return result.model_copy(update={"config": {}, "failure": failure})
 
 
-def _curve(metrics: list[dict[str, Any]]) -> Curve | None:
-    points = {int(record["step"]): float(record["val/accuracy"]) for record in metrics if "val/accuracy" in record}
+def _curve(metrics: list[MetricsLine]) -> Curve | None:
+    points = {line.step: line.accuracy for line in metrics if line.accuracy is not None}
     if not points:
         return None
     steps = sorted(points)
@@ -244,7 +237,6 @@ def _curve(metrics: list[dict[str, Any]]) -> Curve | None:
     return Curve(steps=tuple(kept), accuracy=tuple(round(points[step], 5) for step in kept))
 
 
-def _diagnostics(metrics: list[dict[str, Any]]) -> dict[str, float]:
-    """What the last record has besides what `Trainer` writes for every method."""
-    last = metrics[-1] if metrics else {}
-    return {name: round(value, 6) for name, value in last.items() if "/" in name and name.split("/")[0] not in OF_ALL}
+def _diagnostics(metrics: list[MetricsLine]) -> dict[str, float]:
+    """What the method said about itself at the last validation."""
+    return {name: round(value, 6) for name, value in metrics[-1].diagnostics.items()} if metrics else {}

@@ -31,7 +31,7 @@ from benchmark.reporting.tables.results import results_table
 from benchmark.reporting.tables.table import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
-    from benchmark.grid.resolve import Grid
+    from benchmark.grid import Grid
 
 
 def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path) -> Summary:
@@ -97,7 +97,7 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _derive(record: Record, out: Path) -> Summary:
-    from benchmark.reporting.figures.accuracy import draw_all
+    from benchmark.reporting.figures import draw_all
     from benchmark.reporting.page import report_page
 
     for library in ("jinja2", "matplotlib"):

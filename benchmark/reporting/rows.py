@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cells.declared import is_reference, size, size_axis
 from benchmark.cells.result import Result
 from benchmark.reporting.published import Match, find_published
 from benchmark.reporting.record import CellRecord, Record
@@ -20,9 +21,6 @@ from benchmark.statistics import (
     episode_interval,
     primary_interval,
 )
-
-ORACLE = "oracle"
-"""A method that sees more than a learner may: an upper bound, shown beside the others and never compared with them."""
 
 DATASET_NAMES = {"omniglot": "Omniglot", "mini_imagenet": "mini-ImageNet", "tiered_imagenet": "tiered-ImageNet"}
 
@@ -93,8 +91,18 @@ class Row:
 
     @property
     def channels(self) -> int | None:
-        """Channels of the method's network, if it has such an option."""
-        return self.cells[0].config.model.get("channels")
+        """The width of the method's network, which for most methods are its channels; None if it has none."""
+        return size(self.cells[0].config)
+
+    @property
+    def size_text(self) -> str:
+        """The width in words, `8 channels`, or nothing."""
+        return "" if self.channels is None else f"{self.channels} {short_name(size_axis(self.method))}"
+
+    @property
+    def reference(self) -> bool:
+        """Whether the method sees more than a learner may: shown beside the others and never compared with them."""
+        return is_reference(self.method)
 
     @property
     def scores(self) -> Scores:
@@ -166,17 +174,16 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
         matrix = np.stack([record.accuracy[cell.key] for cell in done]).astype(np.float64)
         if all(cell.key in record.matrices for cell in done):
             matrices = np.stack([record.matrices[cell.key] for cell in done]).astype(np.float64)
-    channels = first.config.model.get("channels")
-    size = f", {channels} channels" if sizes_apart and channels is not None else ""
+    width = size(first.config) if sizes_apart else None
     # The ensemble does not change the episodes; where it is an axis, its values are kept apart.
     test = first.config.test.model_dump_json(exclude=set() if "test.ensemble" in axes else {"ensemble"})
     task = "".join((first.config.dataset.model_dump_json(), first.config.episodes.model_dump_json(), test))
     row = Row(
-        label=_label(first, axes, channels=not sizes_apart),
-        line=_label(first, axes, channels=False),
+        label=_label(first, axes, width=not sizes_apart),
+        line=_label(first, axes, width=False),
         task=task,
-        setting=(task, channels if sizes_apart else None),
-        setting_text=task_text(first) + size,
+        setting=(task, width),
+        setting_text=task_text(first),
         axes=axes,
         cells=tuple(cells),
         seeds=seeds,
@@ -187,6 +194,8 @@ def _row(cells: list[CellRecord], record: Record, sizes_apart: bool) -> Row:
         problems=tuple(problems),
         matrices=matrices,
     )
+    if width is not None:
+        row = replace(row, setting_text=f"{row.setting_text}, {row.size_text}")
     return _with_accuracy(row, matrix)
 
 
@@ -235,9 +244,10 @@ def _ensemble_suffix(size: int) -> str:
     return f" · ensemble of {size}"
 
 
-def _label(cell: CellRecord, axes: dict[str, Any], *, channels: bool) -> str:
+def _label(cell: CellRecord, axes: dict[str, Any], *, width: bool) -> str:
     """The method and its values on the axes that are about methods or training."""
-    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and (channels or axis != "model.channels"))
+    hidden = None if width else f"model.{size_axis(cell.config.method)}"
+    shown = (axis for axis in axes if axis.startswith(("model.", "train.")) and axis != hidden)
     options = [f"{short_name(axis)} {axes[axis]}" for axis in shown if axes[axis] is not None]
     return ", ".join([cell.config.method, *options])
 
@@ -261,7 +271,7 @@ def _compared(rows: list[Row]) -> list[Row]:
     """Rows with their comparison to the best of their setting."""
     compared = {id(row): row for row in rows}
     for group in settings(rows).values():
-        with_numbers = [row for row in group if row.accuracy is not None and row.method != ORACLE]
+        with_numbers = [row for row in group if row.accuracy is not None and not row.reference]
         if len(with_numbers) < 2:
             continue
         ranked = sorted(with_numbers, key=lambda row: -row.interval.mean if row.interval else 0.0)

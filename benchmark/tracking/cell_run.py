@@ -1,14 +1,15 @@
 """What MLflow should say about a cell, read from disk. Nothing here knows MLflow."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, State
+from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.result import Result
 from benchmark.grid.axes import axis_value, show
 from benchmark.statistics import Interval, episode_interval
@@ -106,7 +107,7 @@ def cell_facts(cell: CellFolder, state: State, axes: Iterable[str]) -> RunFacts:
         curve=_curve(records, ended),
         final=_final(result, interval, ended),
         datasets=_datasets(config, result),
-        attempt=hashlib.sha256(json.dumps(records[0]).encode()).hexdigest()[:12] if records else "",
+        attempt=hashlib.sha256(records[0].to_json().encode()).hexdigest()[:12] if records else "",
     )
 
 
@@ -145,7 +146,7 @@ def time_span(cell: CellFolder) -> tuple[int, int]:
     From the records where they say so, since a copied run directory may have lost the times of its files.
     """
     files = [path.stat().st_mtime for path in cell.folder.iterdir()]
-    logged = [record["time"] for record in cell.metrics() if "time" in record]
+    logged = [line.time for line in cell.metrics() if line.time is not None]
     result = cell.result()
     written = result.provenance if result else None
     begins = [min(files), *logged[:1], *([_seconds(written.started)] if written else [])]
@@ -157,7 +158,7 @@ def _seconds(iso: str) -> float:
     return datetime.fromisoformat(iso).timestamp()
 
 
-def _status(state: State, records: list[dict[str, Any]]) -> Status:
+def _status(state: State, records: list[MetricsLine]) -> Status:
     if state == "missing":
         return "KILLED" if records else "SCHEDULED"
     statuses: dict[State, Status] = {
@@ -169,22 +170,21 @@ def _status(state: State, records: list[dict[str, Any]]) -> Status:
     return statuses[state]
 
 
-def _reason(status: Status, records: list[dict[str, Any]], result: Result | None) -> str:
+def _reason(status: Status, records: list[MetricsLine], result: Result | None) -> str:
     if result and result.failure:
         return f"{result.failure.kind}: {result.failure.reason}"[:_REASON_LENGTH]
     if status == "KILLED":
-        return f"interrupted after step {records[-1]['step'] if records else 0}; htbench run continues it"
+        return f"interrupted after step {records[-1].step if records else 0}; htbench run continues it"
     return ""
 
 
-def _curve(records: list[dict[str, Any]], otherwise: int) -> list[Point]:
+def _curve(records: list[MetricsLine], otherwise: int) -> list[Point]:
     """The numbers of all records; of two with the same name and step the first counts, as for a live mirror."""
     points: dict[tuple[str, int], Point] = {}
-    for record in records:
-        step, time = int(record["step"]), round(record["time"] * 1000) if "time" in record else otherwise
-        for name, value in record.items():
-            if name not in ("step", "time") and isinstance(value, int | float):
-                points.setdefault((name, step), Point(name, float(value), step, time))
+    for line in records:
+        time = otherwise if line.time is None else round(line.time * 1000)
+        for name, value in line.values.items():
+            points.setdefault((name, line.step), Point(name, value, line.step, time))
     return list(points.values())
 
 
@@ -192,20 +192,20 @@ def _final(result: Result | None, interval: Interval | None, time: int) -> list[
     values: dict[str, float] = {}
     step = 0
     if result and result.test and interval:
-        values |= {"test/accuracy": result.test.accuracy}
-        values |= {"test/accuracy_ci_low": interval.low, "test/accuracy_ci_high": interval.high}
+        values |= {metrics.TEST_ACCURACY: result.test.accuracy}
+        values |= {metrics.TEST_ACCURACY_LOW: interval.low, metrics.TEST_ACCURACY_HIGH: interval.high}
         if result.test.seconds_per_task is not None:
-            values["time/test_s_per_task"] = result.test.seconds_per_task
+            values[metrics.TEST_SECONDS_PER_TASK] = result.test.seconds_per_task
         if result.ensemble:
-            values["test/ensemble_accuracy"] = result.ensemble.accuracy
+            values[metrics.ENSEMBLE_ACCURACY] = result.ensemble.accuracy
     if result and result.training and result.training.steps:
         step = result.training.steps
-        values["val/best_accuracy"] = result.training.best_validation_accuracy
-        values["time/train_s"] = result.training.seconds
-        values["throughput/episodes_per_s"] = result.training.episodes_per_second
+        values[metrics.BEST_VALIDATION_ACCURACY] = result.training.best_validation_accuracy
+        values[metrics.TRAIN_SECONDS] = result.training.seconds
+        values[metrics.EPISODES_PER_SECOND] = result.training.episodes_per_second
     if result and result.model:
-        values["model/parameters"] = result.model.parameters
-        values["model/solver_parameters"] = result.model.solver_parameters
+        values[metrics.PARAMETERS] = result.model.parameters
+        values[metrics.SOLVER_PARAMETERS] = result.model.solver_parameters
     return [Point(name, float(value), step, time) for name, value in values.items()]
 
 

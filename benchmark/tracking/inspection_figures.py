@@ -1,4 +1,4 @@
-"""The figures of `htbench inspect` for cells that trained a HyperTransformer."""
+"""The figures of `htbench inspect` for cells whose method generates weights."""
 
 import importlib.util
 import logging
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 def inspection_figures(cell: CellFolder, draw: bool) -> Path | None:
     """The folder with the figures in a finished cell's folder; None if there are none and none are or can be drawn.
 
-    Drawing takes seconds, and needs the dataset, matplotlib and a HyperTransformer of single tasks.
+    Drawing takes seconds, and needs the dataset, matplotlib and a method that generates weights, on single tasks.
     """
     folder = cell.folder / "inspect"
     if folder.is_dir():
@@ -25,10 +25,10 @@ def inspection_figures(cell: CellFolder, draw: bool) -> Path | None:
         return None
     from benchmark.inspection import inspect_run
     from benchmark.trained.run import load_run
-    from methods.hypertransformer.model import HyperTransformer
+    from methods.capabilities import GeneratesWeights
     from methods.registry import get
 
-    if not issubclass(get(config.method).learner, HyperTransformer):
+    if not issubclass(get(config.method).learner, GeneratesWeights):
         return None
     try:
         return inspect_run(load_run(cell.folder), _EPISODE, folder).folder

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Result
@@ -39,14 +40,15 @@ def _aggregate(setting: str, members: list[_Member], axes: list[str]) -> RunFact
     ended = max(end for _, end in spans)
     values: dict[str, float] = {
         "seeds": interval.seeds,
-        "test/accuracy": interval.mean,
-        "test/accuracy_ci_low": interval.low,
-        "test/accuracy_ci_high": interval.high,
+        metrics.TEST_ACCURACY: interval.mean,
+        metrics.TEST_ACCURACY_LOW: interval.low,
+        metrics.TEST_ACCURACY_HIGH: interval.high,
     }
     trainings = [member.result.training for member in members if member.result.training]
     if all(training.steps for training in trainings):
-        values["val/best_accuracy"] = float(np.mean([training.best_validation_accuracy for training in trainings]))
-        values["time/train_s"] = float(np.mean([training.seconds for training in trainings]))
+        best = [training.best_validation_accuracy for training in trainings]
+        values[metrics.BEST_VALIDATION_ACCURACY] = float(np.mean(best))
+        values[metrics.TRAIN_SECONDS] = float(np.mean([training.seconds for training in trainings]))
     varying = params(config, axes)
     note = (
         f"**{config.method}** on {config.dataset.name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.execution.engine import Event
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tracking.connection import MlflowMissingError, brief, tracking_uri
 from benchmark.tracking.writer import Writer
 

@@ -7,13 +7,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cells import metrics
 from benchmark.cells.folder import CellFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
-_METRICS = ("test/accuracy", "val/best_accuracy")
+_METRICS = (metrics.TEST_ACCURACY, metrics.BEST_VALIDATION_ACCURACY)
 _SERVED = Path(__file__).with_name("served_model.py")
 _LIBRARIES = ("mlflow", "torch", "numpy", "pydantic")
 

@@ -43,8 +43,7 @@ class Runs:
         while True:
             page = self._client.search_runs([self._id], f"tags.kind = '{kind}'", page_token=token)
             for run in page:
-                # Launches had no key once.
-                found.setdefault(run.data.tags.get(f"{kind}.key", run.info.run_id), []).append(run)
+                found.setdefault(run.data.tags[f"{kind}.key"], []).append(run)
             token = page.token
             if not token:
                 return {key: self._only_one(runs) for key, runs in found.items()}

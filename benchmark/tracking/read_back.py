@@ -5,10 +5,11 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
+from benchmark.cells.metrics import MetricsLine
 from benchmark.errors import UserError
 from benchmark.reporting.record import Record, collect_planned
 from benchmark.reporting.report import save_report
@@ -71,11 +72,11 @@ def _restored(client: "MlflowClient", run: "Run", cell: CellFolder) -> "Iterator
     """A cell's folder as far as a report reads it; locked if the cell is being trained somewhere."""
     cell.folder.mkdir(parents=True)
     client.download_artifacts(run.info.run_id, "", str(cell.folder))
-    records: dict[int, dict[str, Any]] = {}
+    found: dict[int, MetricsLine] = {}
     for name in json.loads(run.data.tags.get(LAST_STEPS, "{}")):
         for point in client.get_metric_history(run.info.run_id, name):
-            records.setdefault(point.step, {"step": point.step})[name] = point.value
-    cell.metrics_file.write_text("".join(json.dumps(records[step]) + "\n" for step in sorted(records)))
+            found.setdefault(point.step, MetricsLine(point.step, {})).values[name] = point.value
+    cell.write_metrics(found[step] for step in sorted(found))
     state = run.data.tags["cell.state"]
     if state == "interrupted":
         cell.last_checkpoint.touch()

@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmark.cells import metrics
 from benchmark.cells.folder import State
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 
 CELLS, MEANS = "htbench-cells", "htbench-means"
 """Names of the views: one row per cell, one row per setting with the mean over its seeds."""
@@ -37,10 +38,10 @@ def view_address(view: str) -> str:
 def experiment_tags(grid: Grid) -> dict[str, str]:
     """The views and the experiment's description."""
     axes = [axis for axis in grid.axes if axis != "seed"]
-    interval = ["test/accuracy", "test/accuracy_ci_low", "test/accuracy_ci_high"]
-    cells = _view("cell", list(grid.axes), [*interval, "val/best_accuracy"])
+    interval = [metrics.TEST_ACCURACY, metrics.TEST_ACCURACY_LOW, metrics.TEST_ACCURACY_HIGH]
+    cells = _view("cell", list(grid.axes), [*interval, metrics.BEST_VALIDATION_ACCURACY])
     cells["selectedColumns"].append("tags.`status.reason`")
-    cells |= _charts(list(grid.axes), ["val/accuracy", "train/loss"])
+    cells |= _charts(list(grid.axes), [metrics.VALIDATION_ACCURACY, metrics.TRAIN_LOSS])
     means = _view("aggregate", axes, [*interval, "seeds"]) | _charts(axes, [])
     return {
         f"{_TAG}{CELLS}": json.dumps(cells),
@@ -78,8 +79,13 @@ def _charts(params: list[str], curves: list[str]) -> dict[str, Any]:
     section = "htbench"
     common = {"metricSectionId": section, "deleted": False, "isGenerated": False}
     charts: list[dict[str, Any]] = [
-        {"type": "PARALLEL", "selectedParams": params, "selectedMetrics": ["test/accuracy"], "showAllRuns": False},
-        {"type": "BAR", "metricKey": "test/accuracy", "runsCountToCompare": 100},
+        {
+            "type": "PARALLEL",
+            "selectedParams": params,
+            "selectedMetrics": [metrics.TEST_ACCURACY],
+            "showAllRuns": False,
+        },
+        {"type": "BAR", "metricKey": metrics.TEST_ACCURACY, "runsCountToCompare": 100},
     ]
     charts += [
         {

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.execution.plan import make_plan
+from benchmark.grid import Grid
 from benchmark.grid.axes import axis_value
-from benchmark.grid.resolve import Grid
 from benchmark.machine.provenance import code_version
 from benchmark.tracking.cell_run import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
 from benchmark.tracking.connection import exclusive, open_experiment

@@ -21,7 +21,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ from benchmark.machine.files import write_whole
 from benchmark.scoring.sound import UnsoundError
 from benchmark.trained.pictures import INK_DATASETS, Support
 from benchmark.trained.run import TrainedRun
+from methods import registry
+from methods.capabilities import WritesNetworks
 from methods.episode import Episode
 from methods.networks.conv4 import NORM_EPS, Architecture, NetworkWeights, activate, group_tasks, normalise
 from methods.networks.normalisation import statistics
@@ -38,14 +40,6 @@ from methods.networks.normalisation import statistics
 OPSET = 17
 IR_VERSION = 8
 """Of the ONNX file; the one that came with opset 17, so that runtimes since 2022 read it."""
-
-
-@runtime_checkable
-class MakesNetworks(Protocol):
-    """A method that has a small network for each task."""
-
-    def solver(self, episode: Episode) -> NetworkWeights:
-        """The networks that classify the queries of each task."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +63,11 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     Raises:
         UserError: the run's method does not classify with such a network.
     """
-    if not isinstance(run.method, MakesNetworks):
+    if not isinstance(run.method, WritesNetworks):
         raise UserError(
             f"{run.config.method} does not make one small network per task, so there is nothing to take out;"
-            " use a run of ht, ht-logits, ht-all or protonet, or htbench predict, which works with every method"
+            f" use a run of {', '.join(registry.names_with(WritesNetworks))},"
+            " or htbench predict, which works with every method"
         )
     normalization = run.config.dataset.normalization
     queries = support.images[:0]

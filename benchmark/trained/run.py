@@ -5,12 +5,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmark import data
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.errors import UserError
-from benchmark.training.build import construct, setting_of
+from benchmark.training.build import construct
 from methods.method import Method, Setting
 
 
@@ -39,10 +38,8 @@ def load_run(folder: Path) -> TrainedRun:
     if not store.best_checkpoint.exists():
         raise UserError(f"{folder} has no {store.best_checkpoint.name}: nothing has been trained there yet")
     state = checkpoint.load(store.best_checkpoint)
-    # Written before settings were recorded: only the dataset knows its training classes and the shape of its images.
-    recorded = state.get("setting")
     try:
-        setting = setting_of(config, data.load(config.dataset)) if recorded is None else Setting(**recorded)
+        setting = Setting(**state["setting"])
         method = construct(config, setting)
         method.load_state_dict(state["method"])
     except FileNotFoundError as error:

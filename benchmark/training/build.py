@@ -43,7 +43,7 @@ def construct(config: CellConfig, setting: "Setting") -> "Method":
     if config.followed_episodes.tasks > 1 and not issubclass(registered.learner, ContinualMethod):
         raise UserError(
             f"{config.method} does not learn task sequences (episodes.tasks or test.tasks above 1);"
-            " use a continual method, such as ht-continual, ht-merged, protonet-continual or finetune"
+            f" use a continual method: {', '.join(registry.names_with(ContinualMethod))}"
         )
     torch.manual_seed(stream("initial weights", config.seed) & 0xFFFFFFFF)
     return registered.build(config.model, setting)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import stream
@@ -64,8 +65,8 @@ class Progress:
 class Keeper(Protocol):
     """Where training leaves its traces: a cell's folder."""
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Append one record of metrics."""
+    def log(self, line: metrics.MetricsLine) -> None:
+        """Append one line of metrics."""
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Keep the weights chosen on validation."""
@@ -210,9 +211,9 @@ class Trainer:
         record |= self._diagnostics()
         # Validation costs wall time, not training time.
         self._marks = (clock(self.device), self._marks[1])
-        record |= {"val/accuracy": accuracy, "val/best_accuracy": progress.best_accuracy}
-        record |= {"time/train_s": progress.seconds, "train/learning_rate": self.optimizer.param_groups[0]["lr"]}
-        keeper.log({"step": progress.step, **record})
+        record |= {metrics.VALIDATION_ACCURACY: accuracy, metrics.BEST_VALIDATION_ACCURACY: progress.best_accuracy}
+        record |= {metrics.TRAIN_SECONDS: progress.seconds, metrics.LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
+        keeper.log(metrics.MetricsLine(progress.step, record))
 
     def _joins_ensemble(self, accuracy: float) -> bool:
         """Whether this step is among the best so far; of equally good ones the earlier come first, as for the best."""

@@ -10,7 +10,8 @@ from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Restored
 from benchmark.errors import UserError
-from methods.hypertransformer.convolutions import ConvolutionWriter
+from methods import registry
+from methods.capabilities import HasSharedExtractor
 from methods.method import Method
 
 
@@ -24,10 +25,11 @@ def restore_shared(method: Method, config: CellConfig, store: CellFolder) -> Res
     key = config.train.shared_from
     if key is None:
         return None
-    if not isinstance(method, ConvolutionWriter):
+    if not isinstance(method, HasSharedExtractor):
+        having = registry.names_with(HasSharedExtractor)
         raise UserError(
-            f"train.shared_from: {config.method} has no shared extractor, only methods of the HyperTransformer family"
-            " have one; set it in an override for these, as in 'when: {method: ht-all}'"
+            f"train.shared_from: {config.method} has no shared extractor, only {', '.join(having)} have one;"
+            f" set it in an override for these, as in 'when: {{method: {having[0]}}}'"
         )
     runs = store.folder.resolve().parent.parent
     done = [run for folder in sorted(runs.glob(f"*/*-{key}")) if (run := CellFolder(folder)).state() == "done"]
@@ -38,8 +40,7 @@ def restore_shared(method: Method, config: CellConfig, store: CellFolder) -> Res
         method.restore_shared(weights)
     except ValueError as error:
         raise UserError(f"train.shared_from: {done[0].folder}: {error}") from error
-    assert method.shared is not None
-    return Restored(run=key, sha256=_fingerprint(method.shared.state_dict()))
+    return Restored(run=key, sha256=_fingerprint(method.shared_weights()))
 
 
 def _fingerprint(weights: Mapping[str, Tensor]) -> str:

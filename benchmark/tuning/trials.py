@@ -11,7 +11,7 @@ from benchmark.cells.config import TuneConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.execution.local import execute
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tuning.search import Search, Trial
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cells.config import TuneConfig
+from benchmark.cells.declared import size, size_axis
+from benchmark.grid import Grid
 from benchmark.grid.axes import axis_path
-from benchmark.grid.resolve import Grid
 from benchmark.grid.source import dump, load
 from benchmark.machine.files import write_text
 from benchmark.tuning.search import Search
@@ -57,7 +58,8 @@ def _summary(search: Search) -> str:
     if best is None:
         return f"{search.method}: all {failed} trials failed, left as it was"
     before = "failed" if own is None else f"{own:.2%}"
-    where = f"{search.base.model['channels']} channels, " if "channels" in search.base.model else ""
+    width = size(search.base)
+    where = "" if width is None else f"{width} {size_axis(search.method)}, "
     return (
         f"{search.method}: validation accuracy {best.accuracy:.2%} in trial {best.number + 1}, the grid's own setting"
         f" {before}, {failed} failed; {where}seed {search.base.seed}; searched {space_text(search.space)}"

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.episode import UNLABELLED, Episode
+from methods.episode import UNLABELLED, Episode, members
 from methods.method import Loss, Setting
 from methods.networks.classifier import Classifier, labelled_images, supervised_loss
 from methods.networks.conv4 import KERNEL_SIZE, LinearWeights, convolve, flatten, group_tasks, linear
@@ -261,8 +261,8 @@ def grown(weights: Weights, ways: int) -> Weights:
 
 def first_of_each_class(labels: Tensor, ways: int, count: int) -> Tensor:
     """Which images, (T, B) bool, are the first `count` of their class, or all of a class that has fewer."""
-    members = labels.unsqueeze(1) == torch.arange(ways, device=labels.device).unsqueeze(1)
-    return (members & (members.cumsum(-1) <= count)).any(1)
+    belongs = members(labels, ways)
+    return (belongs & (belongs.cumsum(-1) <= count)).any(1)
 
 
 def fisher(weights: Weights, images: Tensor, labels: Tensor, seen: TaskSequence) -> Weights:

@@ -1,17 +1,19 @@
 """Writing the convolutions of T networks: what HyperTransformer and its continual version share."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from methods.episode import UNLABELLED
+from methods.episode import UNLABELLED, Episode
 from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.extractors import SharedFeatures
+from methods.hypertransformer.inspection import attention_to_support
 from methods.hypertransformer.layers import ConvLayer, Parts
 from methods.method import Method, Setting
-from methods.networks.conv4 import ConvWeights, feature_count, group_tasks, sides
+from methods.networks.conv4 import ConvWeights, feature_count, group_tasks, input_channels, sides
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ConvolutionWriter(Method):
         super().__init__()
         self.config = config
         network = config.architecture
-        self.inputs = inputs = [setting.image_shape[0]] + [config.channels] * (network.blocks - 1)
+        self.inputs = inputs = input_channels(setting.image_shape, config.channels, network.blocks)
         self.smaller_sides = [min(side) for side in sides(setting.image_shape, network)]
         self.flat = feature_count(setting.image_shape, config.channels, network)
         self.shared = SharedFeatures(inputs[0], config) if config.shared_layers else None
@@ -72,6 +74,26 @@ class ConvolutionWriter(Method):
             x, weights, parts[name] = layer(x, labels, shared, dropped, None if previous is None else previous[name])
             blocks.append(weights)
         return Convolutions(blocks, parts, x, shared, dropped)
+
+    @abstractmethod
+    def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
+        """See `methods.capabilities.GeneratesWeights`."""
+
+    def attention_to_support(self, episode: Episode) -> dict[str, dict[str, Tensor]]:
+        """See `methods.hypertransformer.inspection`."""
+        return attention_to_support(self, episode)
+
+    def attention_is_a_share(self) -> bool:
+        """Softmax weights sum to one, sigmoid weights to nothing in particular."""
+        return self.config.attention == "softmax"
+
+    def convolution_tokens(self) -> str:
+        """What a convolution's weight tokens become."""
+        return "kernel positions" if self.config.allocation == "spatial" else "filters"
+
+    def shared_weights(self) -> Mapping[str, Tensor]:
+        """Of the shared extractor, if there is one."""
+        return {} if self.shared is None else self.shared.state_dict()
 
     def restore_shared(self, weights: Mapping[str, Tensor]) -> None:
         """Start from the shared extractor in the `state_dict` of another such method; it goes on learning.

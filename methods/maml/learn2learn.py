@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from methods.episode import UNLABELLED, Episode
 from methods.maml.config import check_inner_steps
 from methods.method import Method, Setting
-from methods.networks.conv4 import BLOCKS, KERNEL_SIZE, NORM_EPS, feature_count
+from methods.networks.conv4 import BLOCKS, KERNEL_SIZE, NORM_EPS, feature_count, input_channels
 from methods.registry import register
 from methods.search import Range, searched
 
@@ -89,7 +89,7 @@ class _Network(nn.Module):
 
     def __init__(self, setting: Setting, channels: int) -> None:
         super().__init__()
-        inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
+        inputs = input_channels(setting.image_shape, channels)
         # Without weights of their own, so that those drawn below are the ones `MAML` draws from the same seed.
         self.convolutions = nn.ModuleList(
             nn.utils.skip_init(nn.Conv2d, width, channels, KERNEL_SIZE, padding="same", bias=False) for width in inputs

@@ -11,7 +11,16 @@ from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
 from methods.maml.derivatives import convolve, max_pool
 from methods.maml.passing_images import Images
 from methods.method import Loss, Method, Setting
-from methods.networks.conv4 import BLOCKS, KERNEL_SIZE, NORM_EPS, LinearWeights, feature_count, flatten, linear
+from methods.networks.conv4 import (
+    BLOCKS,
+    KERNEL_SIZE,
+    NORM_EPS,
+    LinearWeights,
+    feature_count,
+    flatten,
+    input_channels,
+    linear,
+)
 from methods.networks.normalisation import affine, statistics
 from methods.registry import register
 
@@ -19,7 +28,7 @@ Weights = list[Tensor]
 """The networks of T tasks: four kernels (T, Cout, Cin, 3, 3), linear weight (T, N, D) and bias (T, N)."""
 
 
-@register("maml", "MAML: an initialisation from which a few gradient steps solve the task")
+@register("maml", "MAML: an initialisation from which a few gradient steps solve the task", typical=True)
 @register("fomaml", "MAML without second derivatives", second_order=False)
 @register("anil", "MAML that adapts the last layer only", adapt="head")
 class MAML(Method):
@@ -48,7 +57,7 @@ class MAML(Method):
         super().__init__()
         self.config = config
         channels, ways = config.channels, setting.ways
-        inputs = [setting.image_shape[0]] + [channels] * (BLOCKS - 1)
+        inputs = input_channels(setting.image_shape, channels)
         steps = config.inner_steps * setting.tasks  # one after the other, for learners of task sequences
         rows = steps if config.per_step_normalization else 1
         self.kernels = nn.ParameterList(torch.empty(channels, width, KERNEL_SIZE, KERNEL_SIZE) for width in inputs)

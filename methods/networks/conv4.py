@@ -224,6 +224,11 @@ def sides(image_shape: tuple[int, int, int], architecture: Architecture = CONV4)
     return found
 
 
+def input_channels(image_shape: tuple[int, int, int], channels: int, blocks: int = BLOCKS) -> list[int]:
+    """Of each block: the images', then as many as each block gives."""
+    return [image_shape[0]] + [channels] * (blocks - 1)
+
+
 def feature_count(image_shape: tuple[int, int, int], channels: int, architecture: Architecture = CONV4) -> int:
     """D, the number of features in front of the linear layer."""
     height, width = sides(image_shape, architecture)[-1]

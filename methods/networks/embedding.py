@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.networks.conv4 import (
-    BLOCKS,
     KERNEL_SIZE,
     NORM_EPS,
     ConvWeights,
@@ -13,6 +12,7 @@ from methods.networks.conv4 import (
     feature_count,
     flatten,
     group_tasks,
+    input_channels,
 )
 from methods.networks.normalisation import Statistics, affine, statistics
 
@@ -25,8 +25,7 @@ class Embedding(nn.ModuleList):
     """
 
     def __init__(self, image_shape: tuple[int, int, int], channels: int) -> None:
-        inputs = [image_shape[0]] + [channels] * (BLOCKS - 1)
-        super().__init__(_Block(width, channels) for width in inputs)
+        super().__init__(_Block(width, channels) for width in input_channels(image_shape, channels))
         self.features = feature_count(image_shape, channels)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -32,8 +32,8 @@ class _Statistics(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         # The first half of PyTorch's own batch normalisation: one fused pass, with nothing to update. It adds up a
-        # channel's numbers one by one, which in float32 loses two digits over tens of thousands of them; through MAML's
-        # inner loop some gradients were wrong by 1 to 10 % for it. So each column of pixels has sums of its own.
+        # channel's numbers one by one, which in float32 loses two digits over tens of thousands of them, too many for
+        # MAML's inner loop. So each column of pixels has sums of its own.
         height, width = x.shape[2:]
         columns = x.permute(0, 2, 3, 1).reshape(len(x) * height, -1, 1, 1)
         means, variances = (s.view(width, -1) for s in torch.batch_norm_update_stats(columns, None, None, 0.0))

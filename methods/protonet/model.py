@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from methods.episode import Episode
+from methods.episode import Episode, members
 from methods.method import Method, Setting
 from methods.networks.conv4 import LinearWeights, NetworkWeights
 from methods.networks.embedding import Embedding
@@ -19,7 +19,7 @@ class ProtoNetConfig:
     channels: int = 8
 
 
-@register("protonet", "nearest class mean in a learned embedding")
+@register("protonet", "nearest class mean in a learned embedding", typical=True)
 class ProtoNet(Method):
     """Classify a query by the squared Euclidean distance to the mean embedding of each class (equations 1 and 2).
 
@@ -73,8 +73,8 @@ class ProtoNet(Method):
 
 def prototypes(embedded: Tensor, labels: Tensor, ways: int) -> Tensor:
     """Class means (T, N, D) of embeddings (T, S, D) with labels (T, S); the unlabelled belong to no class."""
-    members = (labels.unsqueeze(1) == torch.arange(ways, device=labels.device).unsqueeze(1)).to(embedded.dtype)
-    return members @ embedded / members.sum(-1, keepdim=True)
+    belongs = members(labels, ways).to(embedded.dtype)
+    return belongs @ embedded / belongs.sum(-1, keepdim=True)
 
 
 def squared_distances(query: Tensor, means: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.episode import UNLABELLED
+from methods.episode import UNLABELLED, members
 from methods.method import Setting
 from methods.protonet.model import ProtoNet, ProtoNetConfig, squared_distances
 from methods.registry import register
@@ -87,7 +86,7 @@ class SemiProtoNet(ProtoNet):
             return means
         unlabelled = support[hidden].unflatten(0, (len(support), -1))
         memberships = self.memberships(unlabelled, means)
-        labelled = F.one_hot(labels + 1, ways + 1)[..., 1:].sum(1).unsqueeze(-1)  # of each class, (T, N, 1)
+        labelled = members(labels, ways).sum(-1, keepdim=True)  # of each class, (T, N, 1)
         gathered = labelled * means + memberships.transpose(1, 2) @ unlabelled
         return gathered / (labelled + memberships.sum(1).unsqueeze(-1))
 

@@ -1,5 +1,6 @@
 """Small real grids for the tests."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner, Result
 
+from benchmark.cells.metrics import MetricsLine
 from benchmark.cli import app
 
 SCRATCH_METHODS = Path(__file__).with_name("scratch_methods.py")
@@ -45,6 +47,11 @@ def invoke(*arguments: object) -> Result:
 
 def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would, in a folder of the test's own."""
-    code = "from benchmark.cli import main; main()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    command = [sys.executable, "-P", "-m", "benchmark", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def untimed(line: MetricsLine) -> tuple[int, dict[str, float]]:
+    """What a line of metrics says but for the time it took, which differs from run to run."""
+    return line.step, {name: value for name, value in line.values.items() if not name.startswith("time/")}

@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor
 
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid import Grid, read_grid
 from methods import Episode, Method, Setting, register
 
 

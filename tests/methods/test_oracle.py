@@ -16,7 +16,7 @@ from benchmark.data import load
 from benchmark.data.configs import GlyphsConfig
 from benchmark.episodes.sampling import sample, sample_all
 from benchmark.execution.cell import run
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from methods.networks.conv4 import NORM_EPS
 from methods.registry import get
 from tests.benchmark.helpers import write_grid

@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.data.dataset import ClassImages
 from benchmark.data.files.cache import writable
@@ -26,15 +26,14 @@ from benchmark.data.files.formats import Source
 from benchmark.data.files.progress import progress
 from benchmark.errors import UserError
 from benchmark.machine.files import write_text, write_whole
+from benchmark.machine.frozen import Frozen
 
 FORMAT = 1
 """Raise it when the same sources give other pixels."""
 
 
-class Index(BaseModel):
+class Index(Frozen):
     """What is in a file of pixels: per class its name, number of images, and the SHA-256 of their bytes."""
-
-    model_config = ConfigDict(frozen=True)
 
     stamp: str
     image_size: int

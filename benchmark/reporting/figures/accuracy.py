@@ -1,50 +1,22 @@
-"""Figures of a report. Every one shows intervals and is skipped when it would be empty."""
+"""Accuracy against what it costs, differences, and learning curves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark import figure_style
-from benchmark.reporting.figures import layers, ranks, sequences
+from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.figures.panels import accuracy_axis, accuracy_lines, channel_axis, in_panels, task_title
 from benchmark.reporting.rows import Row, settings
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A figure on disk: `name`.png and .svg, its title, and what it shows in words."""
-
-    name: str
-    title: str
-    description: str
-
-
-def draw_all(rows: Sequence[Row], folder: Path) -> list[Drawn]:
-    """Draw every figure that has something to show."""
-    import matplotlib
-
-    drawn = []
-    # The object-oriented interface: no display, no state left behind in pyplot.
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(figure_style.RC)
-        for name, title, description, draw in (*_FIGURES, *layers.FIGURES, *ranks.FIGURES, *sequences.FIGURES):
-            figure = draw(rows)
-            if figure is not None:
-                figure_style.save(figure, folder, name)
-                drawn.append(Drawn(name, title, description))
-    return drawn
-
-
-def accuracy_vs_channels(rows: Sequence[Row]) -> "Figure | None":
+def accuracy_vs_channels(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """One panel per task, one line per method, channels of its network on the x axis."""
     with_channels = [row for row in rows if row.channels is not None and row.interval is not None]
     channels = sorted({row.channels for row in with_channels if row.channels is not None})
@@ -58,7 +30,7 @@ def accuracy_vs_channels(rows: Sequence[Row]) -> "Figure | None":
     return in_panels(with_channels, lambda row: row.task, task_title, draw)
 
 
-def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
+def accuracy_vs_size(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """As `accuracy_vs_channels`, with the numbers in the per-task network on the x axis; None if all are equal."""
     looks = figure_style.looks([row.line for row in rows])
 
@@ -78,7 +50,7 @@ def accuracy_vs_size(rows: Sequence[Row]) -> "Figure | None":
     return in_panels(sized, lambda row: row.task, task_title, draw)
 
 
-def accuracy_vs_time(rows: Sequence[Row]) -> "Figure | None":
+def accuracy_vs_time(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """As `accuracy_vs_channels`, with the time one task takes on the x axis; points are labelled with the channels."""
     looks = figure_style.looks([row.line for row in rows])
     timed = [row for row in rows if row.interval is not None and _milliseconds(row)]
@@ -107,7 +79,7 @@ def accuracy_vs_time(rows: Sequence[Row]) -> "Figure | None":
     return in_panels(timed, lambda row: row.task, task_title, draw)
 
 
-def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
+def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """One panel per task and size, one line per method and its options, unlabelled support images on the x axis."""
     looks = figure_style.looks([row.line for row in rows])
     measured = [row for row in rows if row.interval is not None]
@@ -133,7 +105,7 @@ def accuracy_vs_unlabelled(rows: Sequence[Row]) -> "Figure | None":
     return in_panels(measured, task, title, draw)
 
 
-def learning_curves(rows: Sequence[Row]) -> "Figure | None":
+def learning_curves(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Validation accuracy over training: mean over seeds, and a band from the worst to the best seed."""
     looks = figure_style.looks([row.label for row in rows])
 
@@ -151,14 +123,14 @@ def learning_curves(rows: Sequence[Row]) -> "Figure | None":
     return in_panels(with_curves, lambda row: row.setting, lambda row: row.setting_text, draw)
 
 
-def differences(rows: Sequence[Row]) -> "Figure | None":
+def differences(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """How far each row is behind the best of its setting, with the paired interval; hollow if maybe not at all."""
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
     compared = [row for row in rows if row.comparison is not None]
     if not compared:
         return None
-    figure = Figure(
+    figure = matplotlib.figure.Figure(
         figsize=(2 * figure_style.COLUMN, 0.9 + 0.27 * (len(compared) + len(settings(compared)))), layout="constrained"
     )
     axes = figure.subplots()
@@ -202,7 +174,7 @@ def _size(row: Row) -> float:
 
 
 def _milliseconds(row: Row) -> float:
-    """Per task, mean over seeds; 0 in records from before it was measured."""
+    """Per task, mean over seeds; 0 where it was not measured."""
     tests = [result.ensemble if row.ensemble else result.test for result in row.results]
     seconds = [test.seconds_per_task for test in tests if test and test.seconds_per_task is not None]
     return 1000 * fmean(seconds) if seconds else 0.0
@@ -225,40 +197,40 @@ def _on_common_steps(curves: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     return steps, np.stack([np.interp(steps, c.steps, c.accuracy) for c in curves])
 
 
-_FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"], ...] = (
-    (
+FIGURES = (
+    Figure(
         "accuracy-vs-channels",
         "Accuracy against channels",
         "Test accuracy with its 95 % interval against the number of channels; crosses are published numbers.",
         accuracy_vs_channels,
     ),
-    (
+    Figure(
         "accuracy-vs-size",
         "Accuracy against size",
         "Test accuracy with its 95 % interval against the numbers in the network that classifies one task's queries.",
         accuracy_vs_size,
     ),
-    (
+    Figure(
         "accuracy-vs-time",
         "Accuracy against time",
         "Test accuracy with its 95 % interval against the time to adapt to one task and classify its queries, on the"
         " machine of the runs; the small numbers are channels.",
         accuracy_vs_time,
     ),
-    (
+    Figure(
         "accuracy-vs-unlabelled",
         "Accuracy against unlabelled images",
         "Test accuracy with its 95 % interval against the number of unlabelled support images of each class.",
         accuracy_vs_unlabelled,
     ),
-    (
+    Figure(
         "differences",
         "Differences to the best",
         "The best method of each setting minus each other one, on the same test episodes, with the 95 % interval of the"
         " difference. A hollow point may be no difference at all (Holm-corrected, 5 %).",
         differences,
     ),
-    (
+    Figure(
         "learning-curves",
         "Learning curves",
         "Validation accuracy over training: the mean over seeds, and a band from the worst to the best seed.",

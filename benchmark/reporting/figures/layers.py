@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import figure_style
+from benchmark.cells.declared import fixed_option
+from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.figures.panels import (
     accuracy_axis,
     accuracy_lines,
@@ -12,33 +14,34 @@ from benchmark.reporting.figures.panels import (
     legend,
     task_title,
 )
-from benchmark.reporting.rows import ORACLE, Row
+from benchmark.reporting.rows import Row
 from benchmark.statistics import Interval, NotComparableError, compare
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-LOGITS, ALL = "ht-logits", "ht-all"
+LOGITS, ALL = "logits", "all"
+"""What the two names of a method fix its option `generated_layers` at."""
 
 
-def generated_layers(rows: Sequence[Row]) -> "Figure | None":
+def generated_layers(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Accuracy of generating the last layer and all layers over channels, and below it what all layers gain.
 
-    One column of panels per task, of the tasks that have both; with the oracle, where the grid has it.
+    One column of panels per task, of the tasks that have both; with references, where the grid has one.
     """
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
-    shown = [row for row in rows if row.method in (LOGITS, ALL, ORACLE) and row.channels and row.interval]
+    shown = [row for row in rows if (row.reference or _writes(row) in (LOGITS, ALL)) and row.channels and row.interval]
     tasks: dict[str, list[Row]] = {}
     for row in shown:
         tasks.setdefault(row.task, []).append(row)
-    tasks = {task: panel for task, panel in tasks.items() if {LOGITS, ALL} <= {row.method for row in panel}}
+    tasks = {task: panel for task, panel in tasks.items() if {LOGITS, ALL} <= {_writes(row) for row in panel}}
     channels = sorted({row.channels for panel in tasks.values() for row in panel if row.channels})
     if len(channels) < 2:
         return None
     looks = figure_style.looks([row.line for row in rows])
-    figure = Figure(figsize=(figure_style.COLUMN * len(tasks), 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(figure_style.COLUMN * len(tasks), 4.2), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
     gains: list[Interval] = []
     for (above, below), panel in zip(grid.T, tasks.values(), strict=True):
@@ -61,8 +64,8 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
     """The paired gain of all layers over the last one, where both have results; crosses are the published gain."""
     gains = []
     for row in panel:
-        partner = next((one for one in panel if one.method == LOGITS and _alike(one, row)), None)
-        if row.method != ALL or partner is None:
+        partner = next((one for one in panel if _writes(one) == LOGITS and _alike(one, row)), None)
+        if _writes(row) != ALL or partner is None:
             continue
         assert row.channels is not None
         look = looks[row.line]
@@ -81,6 +84,11 @@ def _draw_gains(axes: "Axes", panel: Sequence[Row], looks: dict[str, figure_styl
     return gains
 
 
+def _writes(row: Row) -> object:
+    """`LOGITS`, `ALL`, or something else where the method's name says nothing of the two."""
+    return fixed_option(row.method, "generated_layers")
+
+
 def _alike(one: Row, other: Row) -> bool:
     """Whether two rows differ in nothing but the method."""
     return one.channels == other.channels and one.line[len(one.method) :] == other.line[len(other.method) :]
@@ -90,13 +98,13 @@ def _published_gain(row: Row, partner: Row) -> float | None:
     """From a source that tells the two apart."""
     for ours in (match.published for match in row.published):
         for theirs in (match.published for match in partner.published):
-            if (ours.paper, ours.where) == (theirs.paper, theirs.where) and LOGITS not in ours.methods:
+            if (ours.paper, ours.where) == (theirs.paper, theirs.where) and partner.method not in ours.methods:
                 return ours.accuracy - theirs.accuracy
     return None
 
 
 FIGURES = (
-    (
+    Figure(
         "generated-layers",
         "Generating the last layer or all of them",
         "Above: test accuracy with its 95 % interval against channels. Below: what generating all layers gains over"

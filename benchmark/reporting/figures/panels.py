@@ -152,4 +152,4 @@ def channel_axis(axes: "Axes", channels: Sequence[int]) -> None:
 
 def task_title(row: Row) -> str:
     """The row's task in words, without its channels."""
-    return row.setting_text.replace(f", {row.channels} channels", "", 1)
+    return row.setting_text.replace(f", {row.size_text}", "", 1)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import figure_style
-from benchmark.reporting.rows import ORACLE, Row
+from benchmark.reporting.figures.figure import Figure
+from benchmark.reporting.rows import Row
 from benchmark.statistics import NotComparableError, Ranks, rank_methods
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def rank_over_datasets(rows: Sequence[Row]) -> Ranks:
@@ -22,7 +23,7 @@ def rank_over_datasets(rows: Sequence[Row]) -> Ranks:
     Raises:
         NotComparableError: fewer than two methods, a data set without a setting that all have, or too few data sets.
     """
-    rows = [row for row in rows if row.interval and row.method != ORACLE]
+    rows = [row for row in rows if row.interval and not row.reference]
     lines = list(dict.fromkeys(row.line for row in rows))
     if len(lines) < 2:
         raise NotComparableError("there are not two methods with results")
@@ -52,16 +53,16 @@ def why_no_diagram(rows: Sequence[Row]) -> str | None:
     return None
 
 
-def critical_differences(rows: Sequence[Row]) -> "Figure | None":
+def critical_differences(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Methods on an axis of mean ranks; a bar joins those that are not shown to differ (Demšar 2006)."""
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
     try:
         ranks = rank_over_datasets(rows)
     except NotComparableError:
         return None
     count, bars = len(ranks.mean_rank), ranks.tied_groups
-    figure = Figure(
+    figure = matplotlib.figure.Figure(
         figsize=(2 * figure_style.COLUMN, 0.9 + 0.11 * len(bars) + 0.2 * -(-count // 2)), layout="constrained"
     )
     axes = figure.subplots()
@@ -102,7 +103,7 @@ def _dataset(row: Row) -> str:
 
 
 FIGURES = (
-    (
+    Figure(
         "critical-differences",
         "Ranks over data sets",
         "Mean ranks of the methods over data sets. A bar joins methods that are not shown to differ (Wilcoxon's"

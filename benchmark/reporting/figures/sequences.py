@@ -6,37 +6,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import figure_style
+from benchmark.reporting.figures.figure import Figure
 from benchmark.reporting.figures.panels import in_panels, interval_line, wrapped
 from benchmark.reporting.rows import Row, settings
 from benchmark.scoring.forgetting import Matrix, average_accuracy
 from benchmark.statistics import primary_interval
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
-    from matplotlib.figure import Figure
 
 
-def first_task(rows: Sequence[Row]) -> "Figure | None":
+def first_task(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Accuracy on the first task as later ones arrive: one panel per setting, one line per method."""
     several = [row for row in rows if row.matrices is not None and row.matrices.shape[-1] > 1]
     return _over_steps(several, lambda matrices: matrices[..., 0], "accuracy on task 1 (%)")
 
 
-def average(rows: Sequence[Row]) -> "Figure | None":
+def average(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """Mean accuracy on the tasks seen so far: one panel per setting, one line per method."""
     return _over_steps(rows, average_accuracy, "accuracy on tasks so far (%)")
 
 
-def matrices(rows: Sequence[Row]) -> "Figure | None":
+def matrices(rows: Sequence[Row]) -> "matplotlib.figure.Figure | None":
     """The accuracy matrix of each method, mean over seeds and sequences: one line of panels per setting."""
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
     shown = settings([row for row in rows if row.matrices is not None and row.matrices.shape[-1] > 1]).values()
     if not shown:
         return None
     across, down = max(map(len, shown)), len(shown)
-    figure = Figure(figsize=(0.8 * figure_style.COLUMN * across + 0.7, 2.9 * down), layout="constrained")
+    figure = matplotlib.figure.Figure(
+        figsize=(0.8 * figure_style.COLUMN * across + 0.7, 2.9 * down), layout="constrained"
+    )
     panels = figure.subplots(down, across, squeeze=False)
     for line, group in zip(panels, shown, strict=True):
         for axes, row in zip(line, group, strict=False):
@@ -65,7 +68,9 @@ def _heat_map(axes: "Axes", row: Row) -> "QuadMesh":
     return axes.pcolormesh(steps, steps, np.ma.masked_invalid(mean), cmap="viridis", vmin=0, vmax=100)
 
 
-def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: str) -> "Figure | None":
+def _over_steps(
+    rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: str
+) -> "matplotlib.figure.Figure | None":
     """Values (S, E, J) of matrices (S, E, J, I) against the step, with intervals; a mark where training ended."""
     looks = figure_style.looks([row.label for row in rows])
 
@@ -88,22 +93,22 @@ def _over_steps(rows: Sequence[Row], values: Callable[[Matrix], Matrix], label: 
     return in_panels(followed, lambda row: row.setting, lambda row: row.setting_text, draw)
 
 
-FIGURES: tuple[tuple[str, str, str, "Callable[[Sequence[Row]], Figure | None]"], ...] = (
-    (
+FIGURES = (
+    Figure(
         "continual-first-task",
         "The first task as later ones arrive",
         "Test accuracy on the first task of a sequence after each task, with its 95 % interval. Sequences were trained"
         " up to the dotted line.",
         first_task,
     ),
-    (
+    Figure(
         "continual-average",
         "Average accuracy as tasks arrive",
         "Mean test accuracy on all tasks seen so far, with its 95 % interval. Sequences were trained up to the dotted"
         " line.",
         average,
     ),
-    (
+    Figure(
         "continual-matrices",
         "Accuracy matrices",
         "Test accuracy on each task after each task, mean over seeds and sequences.",

@@ -1,0 +1,10 @@
+"""The remarks that a table makes on its rows.
+
+To add one: a file of this folder with its `Remark`, and a place in `REMARKS`.
+"""
+
+from benchmark.reporting.remarks import same_kernels, still_improving
+from benchmark.reporting.remarks.remark import Remark
+
+REMARKS: tuple[Remark, ...] = (still_improving.REMARK, same_kernels.REMARK)
+"""All remarks, in the order in which they are made."""

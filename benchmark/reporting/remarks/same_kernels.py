@@ -1,6 +1,7 @@
-"""Whether the convolutions that a HyperTransformer generated depend on the task: if not, it is a trained CNN."""
+"""Whether the convolutions that a method generated depend on the task: if not, it is a trained CNN."""
 
 from benchmark.reporting.record import CellRecord
+from benchmark.reporting.remarks.remark import Remark
 from benchmark.reporting.rows import Row
 
 MOST = 0.01
@@ -12,12 +13,13 @@ RULE = (
 )
 """For readers."""
 
-_KERNELS = "ht/variation_share.conv"
+_KERNELS = "variation_share.conv"
+"""How their shares begin in the diagnostics, after the method's own word: see `methods.capabilities`."""
 
 
 def same_for_all_tasks(cell: CellRecord) -> bool:
     """Whether a cell generates convolutions and all of them are the same for every task: `RULE`."""
-    shares = [share for name, share in cell.diagnostics.items() if name.startswith(_KERNELS)]
+    shares = [share for name, share in cell.diagnostics.items() if name.partition("/")[2].startswith(_KERNELS)]
     return cell.state == "done" and bool(shares) and max(shares) < MOST
 
 
@@ -26,3 +28,6 @@ def remark(row: Row) -> str:
     count = sum(map(same_for_all_tasks, row.cells))
     where = "" if count == len(row.seeds) else f" in {count} of {len(row.seeds)} seeds"
     return f"same kernels for all tasks{where}" if count else ""
+
+
+REMARK = Remark(remark, RULE)

@@ -3,6 +3,7 @@
 import math
 
 from benchmark.reporting.record import CellRecord
+from benchmark.reporting.remarks.remark import Remark
 from benchmark.reporting.rows import Row
 
 LATE, EARLY = 0.9, 0.75
@@ -45,3 +46,6 @@ def remark(row: Row) -> str:
     """`2 of 3 seeds still improving`, or nothing."""
     count = improving_seeds(row)
     return f"{count} of {len(row.seeds)} seed{'s' * (len(row.seeds) != 1)} still improving" if count else ""
+
+
+REMARK = Remark(remark, RULE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from benchmark.reporting.rows import ORACLE, Row, settings
+from benchmark.reporting.rows import Row, settings
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value
 from benchmark.statistics import Comparison, NotComparableError, compare, holm
 
@@ -28,7 +28,7 @@ def pairs_table(rows: Sequence[Row]) -> Table | None:
     """
     lines: list[dict[str, Value]] = []
     for group in settings(rows).values():
-        ranked = sorted((row for row in group if row.interval and row.method != ORACLE), key=lambda row: -_mean(row))
+        ranked = sorted((row for row in group if row.interval and not row.reference), key=lambda row: -_mean(row))
         found = [(a, b, one) for a, b in combinations(ranked, 2) if (one := _compare(a, b)) is not None]
         adjusted = holm([one.interval.p_value for _, _, one in found])
         lines += [

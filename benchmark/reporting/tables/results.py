@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from benchmark.reporting.record import Record
-from benchmark.reporting.remarks import same_kernels, still_improving
-from benchmark.reporting.rows import ORACLE, Row, short_name, task_text
+from benchmark.reporting.remarks import REMARKS
+from benchmark.reporting.rows import Row, short_name, task_text
 from benchmark.reporting.tables.table import Column, Estimate, Table, Value, text
 
 _FACTS = (
@@ -57,7 +57,7 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
         columns += _DETAILS
         values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
     caption = f"{record.name}: {', '.join(dict.fromkeys(task_text(cell) for cell in record.cells))}"
-    # Older records lack it, and their tables stay as they are.
+    # A measurement that no cell has is no column, not even in the CSV.
     if all(one.get("ms_per_task") is None for one in values):
         columns = [column for column in columns if column.key != "ms_per_task"]
     if not details:
@@ -105,12 +105,9 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             "ensemble of n: the mean of the logits of the n checkpoints with the best validation accuracies, as in the"
             " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
         )
-    if any(row.method == ORACLE for row in rows):
-        lines.append("oracle: an upper bound that learns from more than a support set; not compared with the others")
-    if any(map(still_improving.remark, rows)):
-        lines.append(still_improving.RULE)
-    if any(map(same_kernels.remark, rows)):
-        lines.append(same_kernels.RULE)
+    for name in dict.fromkeys(row.method for row in rows if row.reference):
+        lines.append(f"{name}: an upper bound that learns from more than a support set; not compared with the others")
+    lines += [remark.rule for remark in REMARKS if any(map(remark.of, rows))]
     lines += _published_notes(rows)
     lines.append(f"budget: {budget(record)}")
     lines += [f"tuned: {record.tuned}"] if record.tuned else []
@@ -167,7 +164,7 @@ def _values(row: Row) -> dict[str, Value]:
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
     values["seeds"] = f"{len(row.seeds)}/{len(row.cells)}"
-    remarks = (still_improving.remark(row), same_kernels.remark(row))
+    remarks = [remark.of(row) for remark in REMARKS]
     values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.tied_with_best)

@@ -1,6 +1,5 @@
 """The run directory: whole files, honest states, one writer."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
+from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.result import Failure, Result
 from benchmark.errors import UserError
 from benchmark.machine.files import write_text, write_whole
@@ -66,11 +66,13 @@ def test_a_damaged_or_newer_record_is_refused(cell: CellFolder, content: str, sa
 
 
 def test_metrics_survive_a_torn_line_and_forget_what_came_after_a_checkpoint(cell: CellFolder) -> None:
-    records = [{"step": step, "val/accuracy": step / 10} for step in (1, 2, 3)]
-    cell.metrics_file.write_text("".join(json.dumps(r) + "\n" for r in records) + '{"step": 4, "val/ac')
-    assert cell.metrics() == records
+    logged = [MetricsLine(step, {"val/accuracy": step / 10}, time=1.5) for step in (1, 2, 3)]
+    cell.write_metrics(logged)
+    with cell.metrics_file.open("a") as file:
+        file.write('{"step": 4, "val/ac')
+    assert cell.metrics() == logged
     cell.drop_metrics_after(2)
-    assert cell.metrics() == records[:2]
+    assert cell.metrics() == logged[:2]
     assert cell.metrics_file.read_text().count("\n") == 2
 
 

@@ -1,6 +1,8 @@
 """The command line as a user meets it; cells in processes of their own are in execution/test_local.py."""
 
+import importlib.metadata
 import json
+import os
 import re
 import resource
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cli import expand_only
-from tests.benchmark.helpers import SCRATCH_METHODS, htbench, write_grid
+from tests.benchmark.helpers import ROOT, SCRATCH_METHODS, htbench, write_grid
 
 
 def test_only_takes_several_filters() -> None:
@@ -134,3 +136,23 @@ def draw_folder(folder: Path) -> None:
         (folder / f"class {label}").mkdir(parents=True)
         for number in range(10):
             Image.new("L", (20, 20), 10 * label + number).save(folder / f"class {label}" / f"{number}.png")
+
+
+@pytest.mark.parametrize("module", ["benchmark", "benchmark.cli"])
+def test_it_runs_as_a_module_too(module: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    version = run("--version")
+    assert version.returncode == 0
+    assert version.stdout == f"htbench {importlib.metadata.version('htbench')}\n"
+    refused = run("nonsense")
+    assert refused.returncode == 2
+    assert "nonsense" in refused.stderr
+
+
+def test_the_packages_say_that_they_are_typed() -> None:
+    for package in ("benchmark", "methods"):
+        assert (ROOT / package / "py.typed").is_file()

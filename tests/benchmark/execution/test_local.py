@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder
-from tests.benchmark.helpers import htbench, write_grid
+from tests.benchmark.helpers import htbench, untimed, write_grid
 
 
 def cells(runs: Path) -> dict[str, CellFolder]:
@@ -85,7 +85,7 @@ def test_killed_anywhere_and_continued_gives_the_same_numbers(tmp_path: Path) ->
     for name, cell in cells(whole).items():
         other = cells(broken)[name]
         assert np.array_equal(cell.test_accuracy(), other.test_accuracy())
-        timeless = [[{k: v for k, v in r.items() if "time" not in k} for r in c.metrics()] for c in (cell, other)]
+        timeless = [[untimed(line) for line in c.metrics()] for c in (cell, other)]
         assert timeless[0] == timeless[1]
         first, second = cell.result(), other.result()
         assert first is not None and second is not None
@@ -154,3 +154,12 @@ def wait_for(condition: object, seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             pytest.fail("waited in vain")
         time.sleep(0.05)
+
+
+def test_a_users_own_modules_are_not_taken_for_htbench(tmp_path: Path) -> None:
+    """Files of its packages' names in the folder it is started from are neither imported nor run."""
+    for name in ("benchmark", "methods"):
+        (tmp_path / f"{name}.py").write_text("import pathlib; pathlib.Path('imported').touch(); raise SystemExit(3)")
+    done = htbench("run", write_grid(tmp_path), "--no-track", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "imported").exists()

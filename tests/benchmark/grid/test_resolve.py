@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid, axis_value, read_grid, select
+from benchmark.grid import Grid, axis_value, read_grid, select
 from tests.benchmark.toy_grids import BASE, errors, read
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"

@@ -17,9 +17,10 @@ from benchmark.inspection import inspect_run
 from benchmark.trained.run import load_run
 from methods import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.inspection import attention_to_support, attention_weights, variation_share
+from methods.hypertransformer.inspection import attention_to_support, attention_weights
 from methods.hypertransformer.model import HyperTransformer
 from methods.hypertransformer.transformer import Attention
+from methods.variation import variation_share
 from tests.benchmark.helpers import invoke
 from tests.benchmark.trained_runs import train
 from tests.methods.helpers import random_episode, reorder_support, setting_for
@@ -87,13 +88,13 @@ def test_attention_follows_the_support_images(generator: Any, layers: Any) -> No
 
 def test_variation_is_logged_at_every_validation(tmp_path: Path) -> None:
     store = CellFolder(train(tmp_path / "cell", "ht-logits"))
-    records = store.metrics()
-    assert [record["step"] for record in records] == [2, 4]
+    lines = store.metrics()
+    assert [line.step for line in lines] == [2, 4]
     run = load_run(tmp_path / "cell")
     assert isinstance(run.method, HyperTransformer)
     result = store.result()
     assert result is not None and result.training is not None
-    best = next(record for record in records if record["step"] == result.training.best_step)
+    best = next(line.diagnostics for line in lines if line.step == result.training.best_step)
     images = data.load(run.config.dataset).splits["validation"]
     episode = sample(images, run.config.test_episodes, stream("validation", 0), 0, 16)
     with torch.no_grad():
@@ -108,7 +109,7 @@ def test_variation_is_logged_at_every_validation(tmp_path: Path) -> None:
 
 def test_other_methods_have_no_diagnostics(tmp_path: Path) -> None:
     store = CellFolder(train(tmp_path / "cell", "protonet"))
-    assert not [name for record in store.metrics() for name in record if name.startswith("ht/")]
+    assert not [name for line in store.metrics() for name in line.diagnostics]
 
 
 def test_inspect_draws_and_tells_about_a_test_episode(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmark.commands.profile import profile
+from benchmark.commands.profiling import profile
 from benchmark.errors import UserError
 from benchmark.profiling import flops, survey
 from benchmark.profiling.figures import draw

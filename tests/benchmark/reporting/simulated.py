@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, TestScore, Training
-from benchmark.grid.resolve import Grid, axis_value
+from benchmark.grid import Grid, axis_value
 
 Skill = Callable[[CellConfig], float]
 

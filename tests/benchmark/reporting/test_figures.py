@@ -9,7 +9,7 @@ from matplotlib.container import ErrorbarContainer
 
 from benchmark.cells.config import CellConfig
 from benchmark.figure_style import looks
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting.figures.accuracy import (
     accuracy_vs_channels,
     accuracy_vs_size,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting.record import collect
 from benchmark.reporting.rows import make_rows
 from benchmark.reporting.tables.pairs import pairs_table

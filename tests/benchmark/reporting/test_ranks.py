@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.config import CellConfig
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting.figures.ranks import critical_differences, rank_over_datasets, why_no_diagram
 from benchmark.reporting.record import collect
 from benchmark.reporting.rows import Row, make_rows

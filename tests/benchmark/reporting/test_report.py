@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting import Summary, print_table, rebuild_all, rebuild_report, write_report
 from benchmark.reporting.findings import findings
 from benchmark.reporting.page import resolved

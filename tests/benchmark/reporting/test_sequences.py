@@ -12,7 +12,7 @@ from matplotlib.container import ErrorbarContainer
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Continual
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.reporting import Summary, rebuild_report, write_report
 from benchmark.reporting.figures.sequences import average, first_task, matrices
 from benchmark.scoring.forgetting import average_accuracy, backward_transfer, forgetting

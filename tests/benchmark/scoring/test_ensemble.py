@@ -12,6 +12,7 @@ from benchmark import data
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
+from benchmark.cells.metrics import VALIDATION_ACCURACY
 from benchmark.cells.result import EnsembleScore
 from benchmark.episodes.draw import stream
 from benchmark.episodes.sampling import sample
@@ -68,7 +69,7 @@ def test_an_ensemble_averages_the_logits_of_the_best_checkpoints(tmp_path: Path,
     store = finished(tmp_path, config)
     result = store.result()
     assert result is not None and result.ensemble is not None and result.ensemble.seconds_per_task
-    ranked = sorted((-record["val/accuracy"], record["step"]) for record in store.metrics())
+    ranked = sorted((-line.values[VALIDATION_ACCURACY], line.step) for line in store.metrics())
     assert result.ensemble.steps == tuple(step for _, step in ranked[:3])
     assert members(store) == sorted(f"member-{step}.pt" for step in result.ensemble.steps)
 

@@ -12,7 +12,7 @@ from benchmark.cells.folder import ExperimentFolder
 from benchmark.episodes.draw import stream
 from benchmark.errors import UserError
 from benchmark.execution.cell import run
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from benchmark.scoring.forgetting import average_accuracy, backward_transfer, forgetting
 from benchmark.scoring.scoring import accuracies, accuracy_matrices
 from benchmark.training.build import build, construct

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cells.folder import ExperimentFolder
-from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid import Grid, read_grid
 from tests.benchmark.helpers import write_grid
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.cells.result import Data, Model, Provenance, Result, TestScore, Training
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
 from mlflow import MlflowClient

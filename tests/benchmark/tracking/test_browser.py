@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cells.folder import ExperimentFolder
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tracking import sync
 from tests.benchmark.tracking.mirrored import cells_of, run_of, score, train
 from tests.benchmark.tracking.servers import ui_server

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Failure
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.statistics import two_way_interval
 from benchmark.tracking import Mirror, open_mirror, sync
 from tests.benchmark.tracking.mirrored import (

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.execution.cell import run
-from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid import Grid, read_grid
 from benchmark.tracking import sync
 from benchmark.trained.pictures import read_queries, read_support
 from benchmark.trained.prediction import predict

@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Failure
-from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid import Grid, read_grid
 from benchmark.reporting import write_report
 from tests.benchmark.helpers import ROOT, write_grid
 from tests.benchmark.tracking.mirrored import cells_of, content, result_of, runs, score, train
@@ -29,7 +29,7 @@ SYNC = """
 import sys
 from pathlib import Path
 from benchmark.grid import read_grid
-from benchmark.store import ExperimentFolder
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.tracking.connection import load_client
 from benchmark.tracking import sync
 load_client()

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tracking import Mirror, serve_ui, sync
 from benchmark.tracking.connection import open_experiment
 from benchmark.tracking.one_run_per_key import Runs
@@ -65,9 +65,9 @@ import sys
 sys.modules["mlflow"] = None
 from pathlib import Path
 from benchmark.errors import UserError
-from benchmark.execution.local import Event
+from benchmark.execution.engine import Event
 from benchmark.grid import read_grid
-from benchmark.store import ExperimentFolder
+from benchmark.cells.folder import ExperimentFolder
 from benchmark.tracking import open_mirror, sync
 grid = read_grid(Path({str(grid.source)!r}))
 experiment = ExperimentFolder(Path({str(experiment.folder)!r}))

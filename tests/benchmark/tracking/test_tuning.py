@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cells.folder import ExperimentFolder
-from benchmark.grid.resolve import Grid
+from benchmark.grid import Grid
 from benchmark.tracking import Mirror
 from benchmark.tuning import trials
 from benchmark.tuning.search import Search

@@ -171,15 +171,3 @@ def test_what_is_no_trained_run_is_refused(trained: Path, tmp_path: Path) -> Non
     (copy / "cell.json").write_text("{}")
     with pytest.raises(UserError, match=r"cell\.json is damaged"):
         load_run(copy)
-
-
-def test_runs_from_before_settings_were_recorded_ask_the_dataset(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "cell"
-    copy.mkdir()
-    (copy / "cell.json").write_bytes((trained / "cell.json").read_bytes())
-    state = torch.load(trained / "best.pt")
-    assert state.pop("setting") is not None
-    torch.save(state, copy / "best.pt")
-    old, new = load_run(copy), load_run(trained)
-    assert old.setting == new.setting
-    assert old.transductive is None and new.transductive is False

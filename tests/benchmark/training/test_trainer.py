@@ -11,6 +11,7 @@ import torch
 
 from benchmark import data
 from benchmark.cells.config import CellConfig, EpisodesConfig, TrainConfig
+from benchmark.cells.metrics import VALIDATION_ACCURACY, MetricsLine
 from benchmark.data.configs import OmniglotConfig
 from benchmark.data.dataset import Dataset
 from benchmark.episodes.draw import stream
@@ -20,7 +21,7 @@ from benchmark.training.build import build
 from benchmark.training.optimizer import learning_rate
 from benchmark.training.trainer import DivergedError, Trainer
 from methods import Method, registry
-from tests.benchmark.helpers import SCRATCH_METHODS
+from tests.benchmark.helpers import SCRATCH_METHODS, untimed
 
 registry.load_plugin(SCRATCH_METHODS)
 GLYPHS = {"name": "glyphs", "train_classes": 30, "validation_classes": 10, "test_classes": 10, "images_per_class": 10}
@@ -30,14 +31,14 @@ class Notebook:
     """Keeps what training hands over, in memory."""
 
     def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
+        self.lines: list[MetricsLine] = []
         self.best: list[dict[str, Any]] = []
         self.members: dict[int, dict[str, Any]] = {}
         self.states: dict[int, dict[str, Any]] = {}
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Append a record."""
-        self.records.append(record)
+    def log(self, line: MetricsLine) -> None:
+        """Append a line."""
+        self.lines.append(line)
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Copy the weights."""
@@ -90,14 +91,13 @@ def test_continued_training_equals_uninterrupted_training(dataset: Dataset) -> N
 
     for name, value in whole.method.state_dict().items():
         assert torch.equal(value, second.method.state_dict()[name])
-    untimed = [{k: v for k, v in record.items() if "time" not in k} for record in notes.records if record["step"] > 10]
-    assert untimed == [{k: v for k, v in record.items() if "time" not in k} for record in rest.records]
+    assert [untimed(line) for line in notes.lines if line.step > 10] == [untimed(line) for line in rest.lines]
 
 
 def test_the_best_weights_are_those_of_the_best_validation(dataset: Dataset) -> None:
     trainer, notes = trainer_for(configure(learning_rate=0.3), dataset)[0], Notebook()
     trainer.run(notes)
-    accuracy = [record["val/accuracy"] for record in notes.records]
+    accuracy = [line.values[VALIDATION_ACCURACY] for line in notes.lines]
     assert trainer.progress.best_accuracy == max(accuracy)
     assert trainer.progress.best_step == 10 * (1 + accuracy.index(max(accuracy)))
     trainer.method.load_state_dict(notes.best[-1])

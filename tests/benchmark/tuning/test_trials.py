@@ -13,7 +13,7 @@ from benchmark.data.configs import DatasetConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.errors import UserError
 from benchmark.execution import cell as cell_process
-from benchmark.grid.resolve import Grid, read_grid
+from benchmark.grid import Grid, read_grid
 from benchmark.grid.source import dump, load
 from benchmark.reporting.record import collect
 from benchmark.reporting.summary import summarize

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.execution.cell import run
-from benchmark.grid.resolve import read_grid
+from benchmark.grid import read_grid
 from methods.episode import UNLABELLED
 from methods.finetune.model import classify, first_of_each_class, fisher, grown
 from methods.registry import get

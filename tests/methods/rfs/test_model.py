@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmark import data
 from benchmark.cells.config import CellConfig
+from benchmark.cells.metrics import MetricsLine
 from benchmark.training.build import build
 from benchmark.training.trainer import Trainer
 from methods.registry import get
@@ -196,7 +197,7 @@ class Notebook:
     def __init__(self) -> None:
         self.states: dict[int, dict[str, Any]] = {}
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, line: MetricsLine) -> None:
         pass
 
     def keep_best(self, weights: dict[str, Any]) -> None:

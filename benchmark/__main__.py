@@ -1,0 +1,5 @@
+"""`python -m benchmark`: the `htbench` command."""
+
+from benchmark.cli import main
+
+main()

@@ -1,0 +1,14 @@
+"""What a remark on a row is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmark.reporting.rows import Row
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A remark on some rows: `of` says it of a row, or nothing (""), and `rule` tells readers when it is made."""
+
+    of: Callable[[Row], str]
+    rule: str
