@@ -145,7 +145,6 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
 def _load(method: "Method", path: Path) -> "Method":
     """Give the method the weights of a checkpoint."""
     from benchmark.cells import checkpoint
-
     from benchmark.scoring.sound import check_weights
 
     method.load_state_dict(checkpoint.load(path)["method"])

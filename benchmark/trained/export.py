@@ -91,7 +91,9 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
     tensors |= {"linear.weight": fixed.linear.weight[0], "linear.bias": fixed.linear.bias[0]}
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
-            raise UnsoundError(f"{run.folder}: the network's {name} is not finite for these pictures; nothing is written")
+            raise UnsoundError(
+                f"{run.folder}: the network's {name} is not finite for these pictures; nothing is written"
+            )
     return SmallNetwork(
         {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
         weights.architecture,

@@ -60,7 +60,7 @@ def nan_in_one_place(episode: Episode) -> Tensor:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (nan_in_one_place, "1 of 150 logits are not finite"),
+        (nan_in_one_place, "1 of 750 logits are not finite"),
         (lambda e: one_hot(e.query_labels, e.ways) / 0, "not finite"),
         (lambda e: one_hot(e.query_labels, e.ways + 1), r"\(10, 15, 5\), found \(10, 15, 6\)"),
         (lambda e: one_hot(e.query_labels, e.ways)[:, :1], "should be"),
@@ -68,9 +68,7 @@ def nan_in_one_place(episode: Episode) -> Tensor:
         (lambda e: None, "a tensor"),
     ],
 )
-def test_unsound_answers_are_not_scored(
-    images: ClassImages, answer: Callable[[Episode], Tensor], message: str
-) -> None:
+def test_unsound_answers_are_not_scored(images: ClassImages, answer: Callable[[Episode], Tensor], message: str) -> None:
     with pytest.raises(UnsoundError, match=message):
         scoring.accuracies(Answers(answer), images, SHAPE, TEST, 10)
     with pytest.raises(UnsoundError):
@@ -140,7 +138,7 @@ def test_weights_are_checked(images: ClassImages) -> None:
     check_weights(method)
     with torch.no_grad():
         next(method.parameters()).flatten()[3] = torch.inf
-    with pytest.raises(UnsoundError, match="1 of .* not finite"):
+    with pytest.raises(UnsoundError, match="not finite"):
         check_weights(method)
 
 
