@@ -30,6 +30,12 @@ class _Solution:
 @register("ht", "HyperTransformer: a transformer writes the network that solves the task")
 @register("ht-logits", "HyperTransformer that writes the last layer only", typical=True, generated_layers="logits")
 @register("ht-all", "HyperTransformer that writes all layers", typical=True, generated_layers="all")
+@register(
+    "ht-static",
+    "control for ht-all: its convolutions are written from learned constants, the same for every task",
+    generated_layers="all",
+    convolution_tokens="learned",
+)
 class HyperTransformer(ConvolutionWriter):
     """Writes a small network for each task, layer by layer, from its support set, and classifies the queries with it.
 
@@ -37,6 +43,10 @@ class HyperTransformer(ConvolutionWriter):
     front of that layer, features of the image itself, an embedding of its label) and one per block of weights, and
     returns the blocks; the support set then passes through the new layer, and the next one is generated. Training
     minimises the cross-entropy of the queries through all of this; nothing is adapted by gradients at test time.
+
+    `ht-static` is the control for every claim about generated convolutions: the same transformers write all layers, but
+    those of the convolutions see nothing of the support set. At equal steps `ht-all` less `ht-static` is what writing
+    convolutions for the task gains, `ht-static` less `ht-logits` what it gains to train them through a transformer.
 
     This follows the authors' TensorFlow code (google-research, `hypertransformer`), with these differences: support
     and query sets are disjoint (a matter of the episodes), several tasks make one step, and dropout in front of the
