@@ -63,10 +63,24 @@ def main() -> None:
 
     prepare_process()
     try:
-        app(args=expand_only(sys.argv[1:]), prog_name="htbench")
+        app(args=expand_only(expand_paths(sys.argv[1:])), prog_name="htbench")
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
         sys.exit(2)
+
+
+def expand_paths(arguments: list[str]) -> list[str]:
+    """Replace `~` and variables where an argument, or an option's value, begins with one.
+
+    Shells do so, but not after the `=` of `--runs=~/here`, and nobody does it for who starts htbench without a shell.
+    """
+    from benchmark.data.files.places import expanded_text
+
+    found = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        found.append(option + equals + expanded_text(value) if value[:1] in ("~", "$") else argument)
+    return found
 
 
 def expand_only(arguments: list[str]) -> list[str]:
