@@ -96,7 +96,7 @@ def setting() -> Setting:
 def test_accuracy_is_that_of_the_unshuffled_episodes(images: ClassImages, statistics: str) -> None:
     """Each episode's accuracy against a plain loop over the episodes as drawn, labels and all."""
     torch.manual_seed(0)
-    method = registry.get("protonet").build({"channels": 4, "query_statistics": statistics}, setting()).eval()
+    method = registry.get("ht-logits").build({"channels": 4, "query_statistics": statistics}, setting()).eval()
     found = scoring.accuracies(method, images, SHAPE, TEST, 25)
     with torch.inference_mode():
         episodes = [sample(images, SHAPE, TEST, index, 1) for index in range(25)]
