@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from benchmark.machine.frozen import Frozen
 
 FORMAT = 1
@@ -19,8 +21,8 @@ class TestScore(Frozen):
 
     __test__ = False  # not a pytest class
 
-    accuracy: float
-    episodes: int
+    accuracy: float = Field(ge=0, le=1)
+    episodes: int = Field(ge=1)
     sha256: str
     seconds_per_task: float | None = None
 
@@ -109,7 +111,8 @@ class Failure(Frozen):
 class Result(Frozen):
     """A cell's record: `config` is the full resolved configuration; either `failure` or the numbers are set.
 
-    A trial of `htbench tune` has no `test`.
+    A trial of `htbench tune` has no `test`. `sha256` is of the files that belong to the numbers, by name: arrays of
+    scores and checkpoints; see `benchmark.cells.arrays`.
     """
 
     format: int = FORMAT
@@ -123,6 +126,7 @@ class Result(Frozen):
     model: Model | None = None
     data: Data | None = None
     provenance: Provenance | None = None
+    sha256: dict[str, str] = Field({})
 
     @property
     def state(self) -> Literal["done", "failed"]:

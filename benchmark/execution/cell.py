@@ -173,9 +173,11 @@ def _train(
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         store.drop_metrics_after(trainer.progress.step)
-    elif not trainer.decided:
-        trainer.decide()
-        keeper.keep_last(trainer.state())
+    else:
+        store.write_metrics([])  # of an attempt that was killed before its first checkpoint
+        if not trainer.decided:
+            trainer.decide()
+            keeper.keep_last(trainer.state())
     trainer.run(keeper)
     return trainer.progress
 

@@ -89,10 +89,10 @@ def preflight(cells: Iterable[CellConfig]) -> None:
 def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCell:
     state = store.state()
     result = store.result() if state in ("done", "failed") else None
-    note = result.failure.reason if result and result.failure else ""
+    note = store.damage() if state == "damaged" else result.failure.reason if result and result.failure else ""
     if result is not None:
         return PlannedCell(config, store, state, note, 0.0)
-    records = store.metrics() if state != "missing" else []
+    records = store.metrics() if state not in ("missing", "damaged") else []
     done_steps, done_seconds = (records[-1].step, records[-1].train_seconds) if records else (0, 0.0)
     if config.train.minutes is not None:
         return PlannedCell(config, store, state, note, max(0.0, config.train.minutes * 60 - done_seconds))

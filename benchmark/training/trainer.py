@@ -213,7 +213,9 @@ class Trainer:
         self._marks = (clock(self.device), self._marks[1])
         record |= {metrics.VALIDATION_ACCURACY: accuracy, metrics.BEST_VALIDATION_ACCURACY: progress.best_accuracy}
         record |= {metrics.TRAIN_SECONDS: progress.seconds, metrics.LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
-        keeper.log(metrics.MetricsLine(progress.step, record))
+        # What a method says about itself may be no number; it is left out, as no reader could use it.
+        finite = {name: value for name, value in record.items() if math.isfinite(value)}
+        keeper.log(metrics.MetricsLine(progress.step, finite))
 
     def _joins_ensemble(self, accuracy: float) -> bool:
         """Whether this step is among the best so far; of equally good ones the earlier come first, as for the best."""
