@@ -4,6 +4,7 @@
       grid.yaml                   the grid as last run, resolved
       <method>-<width>ch-seed<seed>-<key>/   "ch" begins the name of the width option, `channels`
         cell.json                 the cell's configuration
+        origin.json               benchmark.cells.result.Origin: what training started from
         metrics.jsonl             one JSON object per line: {"step": 500, "train/loss": 0.7, ...}
         last.pt                   where to continue
         best.pt                   the method at its best validation accuracy
@@ -14,6 +15,7 @@
         result.json               benchmark.cells.result.Result, written last
         log.txt                   what the cell's process printed
         lock                      held by the process that writes the cell
+      superseded/<cell>-1/        an older result of the cell, kept when it was trained again
 
 Files are written under a temporary name, flushed and renamed: whatever is there is whole.
 """
@@ -21,6 +23,7 @@ Files are written under a temporary name, flushed and renamed: whatever is there
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,14 +38,19 @@ from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices,
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.metrics import MetricsLine, lines
-from benchmark.cells.result import FORMAT, Result
+from benchmark.cells.result import FORMAT, Origin, Result
+from benchmark.data.configs import FolderConfig
 from benchmark.errors import UserError
 from benchmark.machine.files import parse_json, write_text, write_whole
 
+SUPERSEDED = "superseded"
+"""Where older results of cells are kept."""
+
 TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"
 
-State = Literal["missing", "running", "interrupted", "done", "failed", "damaged"]
-"""What has become of a cell; "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`."""
+State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
+"""What has become of a cell. "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`;
+"outdated", as seen from today only: made from something else, see `benchmark.cells.identity`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,39 @@ class CellFolder:
         except (ValueError, ValidationError, IsADirectoryError, PermissionError) as error:
             raise DamagedError(f"{path} is damaged or of another version ({_brief(error)})") from error
 
+    def write_origin(self, origin: Origin) -> None:
+        """Keep what training starts from, for its record."""
+        write_text(self.folder / "origin.json", origin.model_dump_json(indent=1))
+
+    def origin(self) -> Origin:
+        """What training started from; says nothing where nothing is kept.
+
+        Raises:
+            DamagedError: it is damaged.
+        """
+        path = self.folder / "origin.json"
+        try:
+            return Origin.model_validate(parse_json(path.read_bytes()))
+        except FileNotFoundError:
+            return Origin()
+        except (OSError, ValueError, ValidationError) as error:
+            raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
+
+    def set_aside(self) -> Path:
+        """Move the folder out of the way, into `superseded/` beside it, and return where it is now.
+
+        Raises:
+            UserError: another process is writing this cell, or it cannot be moved.
+        """
+        kept = self.folder.parent / SUPERSEDED
+        with self.lock():
+            try:
+                kept.mkdir(exist_ok=True)
+                number = next(n for n in itertools.count(1) if not (kept / f"{self.folder.name}-{n}").exists())
+                return self.folder.rename(kept / f"{self.folder.name}-{number}")
+            except OSError as error:
+                raise UserError(f"cannot move {self.folder} aside: {error.strerror}") from error
+
     def state(self) -> State:
         """What has become of the cell."""
         if not (self.folder / "cell.json").exists():
@@ -122,6 +163,7 @@ class CellFolder:
         """
         try:
             self.config()
+            self.origin()
             result = self.result()
             if result is not None and result.test is not None:
                 self.test_accuracy()
@@ -326,6 +368,20 @@ class ExperimentFolder:
         width = size(config)
         text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
         return CellFolder(self.folder / f"{config.method}{text}-seed{config.seed}-{config.key}")
+
+    def recalled(self, configs: Iterable[CellConfig]) -> tuple[CellConfig, ...]:
+        """The cells; those whose pictures are not here now, so that their content is unknown, as they were last run."""
+        configs = tuple(configs)
+        if not any(isinstance(config.dataset, FolderConfig) and config.content is None for config in configs):
+            return configs
+        known: dict[str, str | None] = {}
+        for cell in sorted(self.cells(), key=lambda cell: (cell.folder / "cell.json").stat().st_mtime):
+            with contextlib.suppress(DamagedError):
+                config = cell.config()
+                known[config.model_copy(update={"content": None}).key] = config.content
+        return tuple(
+            config.model_copy(update={"content": config.content or known.get(config.key)}) for config in configs
+        )
 
     def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""

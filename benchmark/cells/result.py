@@ -100,6 +100,18 @@ class Provenance(Frozen):
     finished: str
 
 
+class Origin(Frozen):
+    """What a result was made from, besides its configuration; None, or left out, is what was not recorded.
+
+    `options` are all options of the method, defaults included; `plugin` and `code` are SHA-256 of the source of the
+    method, if it is a user's, and of the built-in code that its numbers depend on: see `benchmark.cells.source`.
+    """
+
+    options: dict[str, Any] = Field({})
+    plugin: str | None = None
+    code: str | None = None
+
+
 class Failure(Frozen):
     """Why a cell has no numbers: `kind`, one line of `reason`, and the traceback if there is one."""
 
@@ -126,6 +138,7 @@ class Result(Frozen):
     model: Model | None = None
     data: Data | None = None
     provenance: Provenance | None = None
+    origin: Origin = Origin()
     sha256: dict[str, str] = Field({})
 
     @property

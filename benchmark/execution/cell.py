@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
+from benchmark.cells.identity import origin_today
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import UserError
@@ -70,7 +71,7 @@ def run(store: CellFolder, device: str) -> Result:
             kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
         )
         traceback.print_exc()
-    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure)
+    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure, origin=store.origin())
     store.write_result(result)
     return result
 
@@ -85,7 +86,11 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
+    if not store.last_checkpoint.exists():
+        store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
+    if data.fingerprint(config.dataset) != config.content:
+        raise UserError(f"{config.dataset}: the pictures changed since the grid was read; run it again")
     dataset = data.load(config.dataset)
     method = build(config, dataset)
     restored = restore_shared(method, config, store)
@@ -134,6 +139,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
+        origin=store.origin(),
     )
     if tested is None:
         store.write_result(result)

@@ -18,6 +18,7 @@ _MARKS = {
     "done": "[green]done[/]",
     "failed": "[red]failed[/]",
     "damaged": "[red]damaged[/]",
+    "outdated": "[yellow]outdated[/]",
     "running": "[cyan]running[/]",
 }
 

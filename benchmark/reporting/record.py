@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ENSEMBLE_ACCURACY, TEST_ACCURACY, TEST_MATRICES, ExperimentFolder, State
+from benchmark.cells.identity import standing
 from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.result import Result
 from benchmark.errors import UserError
@@ -58,7 +59,8 @@ class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation. `note` says why there are no numbers if its files cannot be trusted.
+    validation. `note` says why there are no numbers, or how they
+    differ from those of the day of the report.
     """
 
     key: str
@@ -235,9 +237,10 @@ def collect_planned(
     cells, accuracy, matrices, ensembles = [], {}, {}, {}
     for config, place in planned:
         store = experiment.cell(config)
-        state = store.state()
+        now = standing(config, store)
+        state = now.state
         result = store.result() if state in ("done", "failed") else None
-        metrics = store.metrics() if state not in ("missing", "damaged") else []
+        metrics = store.metrics() if state not in ("damaged", "outdated") else []
         if result is not None and result.test is not None:
             accuracy[config.key] = store.test_accuracy()
             if result.continual is not None:
@@ -255,7 +258,7 @@ def collect_planned(
                 result=_without_repetition(result) if result else None,
                 curve=_curve(metrics),
                 diagnostics=_diagnostics(metrics),
-                note=_without_folders(store.damage()) if state == "damaged" else "",
+                note="" if state == "failed" else _without_folders(now.note),
             )
         )
     return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)

@@ -257,7 +257,7 @@ def _problems(cells: list[CellRecord]) -> list[str]:
     seeds: dict[str, list[str]] = {}
     for cell in cells:
         failure = cell.result.failure if cell.result else None
-        if cell.state != "done":
+        if cell.state != "done" or cell.note:
             reason = (
                 f"{failure.kind}: {failure.reason}" if failure else ": ".join(filter(None, (cell.state, cell.note)))
             )
