@@ -28,16 +28,17 @@ _NO_CODE = {"methods", "methods.registry"}
 
 @functools.cache
 def built_in_sha256(module: str, dataset: str) -> str:
-    """SHA-256 of the built-in code that the numbers of a method defined in `module` on a dataset depend on.
+    """SHA-256 of the built-in code that the numbers of a method defined in `module` on a dataset depend on."""
+    return _sha256(built_in_files(module, dataset))
 
-    That is the harness (`ROOMS`, `FILES`, the dataset's own file) and all of `methods` that the module imports.
-    """
+
+def built_in_files(module: str, dataset: str) -> set[Path]:
+    """The files of that code: the harness (`ROOMS`, `FILES`, the dataset's own file), and what the module imports."""
     harness = ROOT / "benchmark"
     files = {path for room in ROOMS for path in (harness / room).rglob("*.py")}
     files |= {harness / name for name in (*FILES, f"data/{dataset}.py")}
     start = _built_in(module) or _file_of(module)
-    files |= {path for path in _imported(start) if ROOT in path.parents} if start else set()
-    return _sha256(files)
+    return files | {path for path in _imported(start) if ROOT / "methods" in path.parents} if start else files
 
 
 @functools.cache
