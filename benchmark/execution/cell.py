@@ -89,8 +89,8 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     if not store.last_checkpoint.exists():
         store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
-    if data.fingerprint(config.dataset) != config.content:
-        raise UserError(f"{config.dataset}: the pictures changed since the grid was read; run it again")
+    if config.content not in (None, data.fingerprint(config.dataset)):
+        raise UserError("the pictures of dataset.path changed since the grid was read; run it again")
     dataset = data.load(config.dataset)
     method = build(config, dataset)
     restored = restore_shared(method, config, store)
