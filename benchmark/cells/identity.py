@@ -6,7 +6,6 @@ or the archive of a dataset differs, the numbers may or may not be the same: the
 Settings that were added since, with their defaults, change nothing.
 """
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from benchmark.cells.folder import CellFolder, State
 from benchmark.cells.options import default_options
 from benchmark.cells.result import Origin
 from benchmark.cells.source import built_in_sha256, plugin_sha256
-from benchmark.data.configs import DatasetConfig, FolderConfig, GlyphsConfig
+from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
 
 
@@ -120,23 +119,16 @@ def differences(was: CellConfig, origin: Origin, data: str | None, config: CellC
 
 
 def data_today(config: DatasetConfig) -> str | None:
-    """SHA-256 of a dataset as it is here now, or None if it is not here.
+    """SHA-256 of a dataset as it is here now, or None if that is not known; nothing is downloaded.
 
-    Also None for a user's own pictures, whose content is part of the cell's key, and for glyphs, which code draws.
+    Also None for a user's own pictures, whose content is part of the cell's key.
     """
-    return None if isinstance(config, FolderConfig | GlyphsConfig) else _sha256_here(config)
-
-
-@functools.cache
-def _sha256_here(config: DatasetConfig) -> str | None:
+    if isinstance(config, FolderConfig):
+        return None
     from benchmark import data
-    from benchmark.data.files.places import data_folder
 
-    folder = data_folder() / config.name
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return None  # loading would download it
     try:
-        return data.load(config).sha256
+        return data.fingerprint(config)
     except UserError:
         return None
 

@@ -40,7 +40,7 @@ from benchmark.data.configs import FolderConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.cache import cached
 from benchmark.data.files.class_folders import split_folders
-from benchmark.data.files.hashes import content_hashes
+from benchmark.data.files.fingerprint import fingerprint_of
 from benchmark.data.files.picture import read_image
 from benchmark.data.files.places import expanded, user_cache
 from benchmark.data.files.progress import progress
@@ -48,7 +48,7 @@ from benchmark.data.pixels.repeated import check_pictures
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same files give other pixels."""
 
 
@@ -62,7 +62,8 @@ def load(config: FolderConfig, root: Path) -> Dataset:
     path = expanded(config.path)
     classes = {split: found.files() for split, found in split_folders(path, config.min_images).items()}
     listing = [(name, files) for split in classes.values() for name, files in split.items()]
-    pool = _read_classes(listing, path, config)
+    content = fingerprint_of(path, classes)
+    pool = _read_classes(listing, path, content, config)
     if "train" in classes:
         _check_disjoint(classes, path)
         ends = np.cumsum([0, *map(len, classes.values())])
@@ -72,10 +73,12 @@ def load(config: FolderConfig, root: Path) -> Dataset:
     files = [file for _, members in listing for file in members]
     remarks = check_pictures(pool, files, splits)
     dataset = split_dataset(config.name, pool, splits, config.rotations)
-    return replace(dataset, files=tuple(files), remarks=tuple(remarks))
+    return replace(dataset, files=tuple(files), files_sha256=content, remarks=tuple(remarks))
 
 
-def _read_classes(listing: Sequence[tuple[str, list[Path]]], path: Path, config: FolderConfig) -> ClassImages:
+def _read_classes(
+    listing: Sequence[tuple[str, list[Path]]], path: Path, content: str, config: FolderConfig
+) -> ClassImages:
     files = [file for _, members in listing for file in members]
     first = torch.tensor([0, *(len(members) for _, members in listing)]).cumsum(0)
     names = tuple(name for name, _ in listing)
@@ -84,8 +87,7 @@ def _read_classes(listing: Sequence[tuple[str, list[Path]]], path: Path, config:
         images = [read_image(file, config.image_size, config.colour) for file in progress(files, "reading images")]
         return ClassImages(torch.stack(images), first, names)
 
-    about = repr((FORMAT, content_hashes(path, files), names, first.tolist(), config.image_size, config.colour))
-    stamp = hashlib.sha256(about.encode()).hexdigest()
+    stamp = f"{FORMAT}:{content}:{config.image_size}:{config.colour}"
     where = hashlib.sha256(f"{path.resolve()}:{config.image_size}:{config.colour}".encode()).hexdigest()[:12]
     return cached(f"{path.name}-{where}", stamp, [user_cache() / "folder"], build)
 

@@ -89,9 +89,9 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     if not store.last_checkpoint.exists():
         store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
-    if config.content not in (None, data.fingerprint(config.dataset)):
-        raise UserError("the pictures of dataset.path changed since the grid was read; run it again")
     dataset = data.load(config.dataset)
+    if config.content not in (None, dataset.fingerprint):
+        raise UserError("the pictures of dataset.path changed since the grid was read; run it again")
     method = build(config, dataset)
     restored = restore_shared(method, config, store)
     method.to(device)

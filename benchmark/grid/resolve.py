@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from benchmark import data as datasets
 from benchmark.cells.config import CellConfig, TuneConfig
 from benchmark.cells.options import all_option_names, option_names, resolve_options
-from benchmark.data.configs import DatasetConfig
+from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
 from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
 from benchmark.grid.dataset_path import resolve_dataset_path
@@ -200,7 +200,9 @@ def _identified(configs: Iterable[CellConfig]) -> list[CellConfig]:
     """
     found: dict[DatasetConfig, str | None] = {}
     for config in configs:
-        if config.dataset not in found:
+        if not isinstance(config.dataset, FolderConfig):
+            found[config.dataset] = None
+        elif config.dataset not in found:
             try:
                 found[config.dataset] = datasets.fingerprint(config.dataset)
             except UserError:

@@ -56,8 +56,7 @@ class HyperTransformer(ConvolutionWriter):
     maps them to [-1, 1]; and the shared extractor has three batch-normalised layers (the original's `3-layer-bn`),
     where its Omniglot script has four plain ones.
 
-    Run side by side in float64, both agree to 1e-13 but for these habits of the authors' code, which matter with options
-    that its scripts leave off, or in the order of numbers only:
+    Run side by side in float64, both agree to 1e-13 but for these habits of the authors' code:
     - its decoder layers always use ReLU; `transformer_activation` and `linear_last_layer` concern its encoders alone,
       here the decoders as well;
     - its `3-layer-bn` never updates its moving statistics, so it is an affine map: `shared_statistics: fixed`;

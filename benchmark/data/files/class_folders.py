@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.data.files.listing import Listing, Remark, judge, look, merged
 from benchmark.data.files.split_names import named_splits
@@ -47,6 +48,25 @@ class ClassFolders:
     def whole(self) -> Listing:
         """Everything as one listing."""
         return merged(self.folder, [self.beside, *self.classes.values()])
+
+    def remarks(self) -> tuple[str, ...]:
+        """A line for each thing that is suspicious."""
+        return tuple(map(str, self.whole.suspicious))
+
+    def facts(self) -> dict[str, Any]:
+        """The account of it as JSON has it: paths are below `folder`."""
+        whole = self.whole
+        return {
+            "folder": str(self.folder),
+            "classes": {name: len(listing.used) for name, listing in self.classes.items()},
+            "left_out": {name: len(listing.used) for name, listing in self.small.items()},
+            "used": [str(path.relative_to(self.folder)) for path in whole.used],
+            **{
+                fate: [{"path": str(r.path.relative_to(self.folder)), "why": r.why} for r in getattr(whole, fate)]
+                for fate in ("ignored", "suspicious", "refused")
+            },
+            "hint": self.hint(),
+        }
 
     def hint(self) -> str | None:
         """A word on classes that look like groups of classes: their pictures lie in several folders of their own."""
@@ -101,7 +121,7 @@ def split_folders(path: Path, min_images: int = 1) -> dict[str, ClassFolders]:
     """
     if not path.is_dir():
         raise UserError(f"dataset.path: {path} is not a folder; give one that has a folder of images per class")
-    found = {split: folder for split, folder in named_splits(path, ["{}"]).items() if folder.is_dir()}
+    found = named_splits(path, ["{}"], folders=True)
     if len(found) < 3:
         if "train" in found and found["train"].name.lower().startswith("train"):
             missing = " or ".join(split for split in ("train", "validation", "test") if split not in found)

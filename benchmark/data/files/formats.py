@@ -8,7 +8,7 @@ whole).
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ class Source:
     Attributes:
         files: what they are read from.
         classes: starts reading. The order of classes and images depends on the files' content alone.
+        remarks: what seems to be a picture among the files and is not used, or may not be meant to be.
     """
 
     files: Sequence[Path]
     classes: Callable[[], Classes]
+    remarks: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Changes with the path, size or modification time of a file."""
@@ -54,10 +56,13 @@ def class_folders(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a split without folder, fewer than two classes in one, a class without images.
     """
-    found = all_or_none(folder, ["{}"])
+    found = all_or_none(folder, ["{}"], folders=True)
     if found is None:
         return None
-    return {split: _folders_source(read_class_folders(path).files(), size) for split, path in found.items()}
+    read = {split: read_class_folders(path) for split, path in found.items()}
+    return {
+        split: replace(folders_source(inside.files(), size), remarks=inside.remarks()) for split, inside in read.items()
+    }
 
 
 def listed_folders(folder: Path, size: int) -> Sources | None:
@@ -69,14 +74,16 @@ def listed_folders(folder: Path, size: int) -> Sources | None:
     found = all_or_none(folder / "splits" / "bertinetto", ["{}.txt"])
     if found is None:
         return None
-    classes = read_class_folders(folder / "data").files()
+    inside = read_class_folders(folder / "data")
+    classes, remarks = inside.files(), inside.remarks()
     sources = {}
     for split, path in found.items():
         names = sorted(path.read_text().split())
         missing = [name for name in names if name not in classes]
         if missing:
             raise UserError(f"{path} lists {missing[0]}, but there is no folder {folder / 'data' / missing[0]}")
-        sources[split] = _folders_source({name: classes[name] for name in names}, size, path)
+        source = folders_source({name: classes[name] for name in names}, size, path)
+        sources[split] = replace(source, remarks=remarks)
     return sources
 
 
@@ -160,7 +167,8 @@ def entry(content: Any, key: str, path: Path) -> Any:
     return known[key]
 
 
-def _folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+def folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+    """Of pictures in files, by class; `lists` are files that say which."""
     files = [file for members in classes.values() for file in members]
     return Source([*lists, *files], partial(_read_folders, classes, size))
 
@@ -212,8 +220,10 @@ def _png(content: Any, what: str, size: int) -> np.ndarray:
     try:
         raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
         with Image.open(io.BytesIO(raw)) as image:
+            if image.size != (size, size):  # before anything is decoded
+                raise UserError(f"{what}: the images should be ({size}, {size}) pixels, found {image.size}")
             return checked(np.asarray(image.convert("RGB"))[None], size, what)[0]
-    except (OSError, SyntaxError, TypeError, ValueError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{what} cannot be read ({error})") from error
 
 

@@ -45,19 +45,22 @@ def expanded_text(path: str) -> str:
         raise UserError(f"{path}: there is no such user's home folder; write the path out") from error
 
 
-def dataset_folder(root: Path, name: str) -> Path:
-    """The subfolder of a dataset: of its name, else one that spells it another way, as miniImageNet or mini-imagenet.
+def dataset_folders(root: Path, name: str, *others: str) -> list[Path]:
+    """Where a dataset's files may be: the subfolder of its name, which need not exist, then those that exist of others.
 
-    Raises:
-        UserError: several do.
+    Others are those that spell the name another way, as miniImageNet or mini-imagenet, and those named `others`, in
+    this order; "." is the root itself.
     """
-    if (root / name).is_dir() or not root.is_dir():
-        return root / name
-    wanted = _letters(name)
-    found = [path for path in sorted(root.iterdir()) if _letters(path.name) == wanted and path.is_dir()]
-    if len(found) > 1:
-        raise UserError(f"{root} has {' and '.join(path.name for path in found)}; rename the one to use to {name}")
-    return found[0] if found else root / name
+    wanted = {_letters(name): 0}
+    for place, other in enumerate(others, start=1):
+        wanted.setdefault(_letters(other), place)
+    found = (
+        [path for path in sorted(root.iterdir()) if _letters(path.name) in wanted and path.is_dir()]
+        if root.is_dir()
+        else []
+    )
+    found.sort(key=lambda path: wanted[_letters(path.name)])
+    return list(dict.fromkeys([root / name, *found, *([root] if "." in others else [])]))
 
 
 def _letters(name: str) -> str:

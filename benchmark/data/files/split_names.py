@@ -14,12 +14,13 @@ SPLITS = {
 Girshick 2017 and of Chen et al. 2019."""
 
 
-def named_splits(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
+def named_splits(folder: Path, patterns: Sequence[str], *, folders: bool = False) -> dict[str, Path]:
     """The file or folder of each split that is there, under the first pattern that finds any for it.
 
     Args:
         folder: where to look; it need not exist.
         patterns: of names, with {} for the split's word.
+        folders: of files with such names, nothing is known.
 
     Raises:
         UserError: two that could be the same split, such as `val` and `valid`.
@@ -27,6 +28,8 @@ def named_splits(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
     there: dict[str, list[str]] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
+            if folders and not path.is_dir():
+                continue
             there.setdefault(path.name.lower(), []).append(path.name)
     found: dict[str, Path] = {}
     for split, words in SPLITS.items():
@@ -39,13 +42,13 @@ def named_splits(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def all_or_none(folder: Path, patterns: Sequence[str]) -> dict[str, Path] | None:
+def all_or_none(folder: Path, patterns: Sequence[str], *, folders: bool = False) -> dict[str, Path] | None:
     """The file or folder of each split, None if there is none at all.
 
     Raises:
         UserError: some are there and some are not.
     """
-    found = named_splits(folder, patterns)
+    found = named_splits(folder, patterns, folders=folders)
     if not found:
         return None
     for split, words in SPLITS.items():

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmark import data
 from benchmark.cells import source
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.cells.identity import Standing, data_today, differences, origin_today, standing
 from benchmark.cells.result import Origin
+from benchmark.data.files.places import data_folder
 from benchmark.execution.cell import run
 from benchmark.grid import Grid, read_grid
 from benchmark.reporting.adopt import adopt
@@ -188,8 +190,10 @@ def built_in(**changes: Any) -> CellConfig:
     )
 
 
-def told(was: CellConfig, origin: Origin, config: CellConfig, data: str | None = None) -> list[tuple[str, bool, bool]]:
-    return [(d.text, d.outdates, d.stale) for d in differences(was, origin, data, config)]
+def told(
+    was: CellConfig, origin: Origin, config: CellConfig, sha256: str | None = None
+) -> list[tuple[str, bool, bool]]:
+    return [(d.text, d.outdates, d.stale) for d in differences(was, origin, sha256, config)]
 
 
 def test_a_changed_default_of_a_built_in_outdates() -> None:
@@ -207,11 +211,12 @@ def test_a_changed_default_of_a_built_in_outdates() -> None:
 
 def test_another_archive_is_told() -> None:
     config = built_in(dataset={"name": "omniglot"})
-    here = data_today(config.dataset)
-    if here is None:
+    if not (data_folder() / "omniglot").is_dir():
         pytest.skip("Omniglot is not here")
-    assert told(config, origin_today(config), config, data=here) == []
-    assert told(config, origin_today(config), config, data="0" * 64) == [("with other data", False, True)]
+    here = data.load(config.dataset).sha256
+    assert data_today(config.dataset) == here
+    assert told(config, origin_today(config), config, sha256=here) == []
+    assert told(config, origin_today(config), config, sha256="0" * 64) == [("with other data", False, True)]
 
 
 def test_data_that_are_not_here_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

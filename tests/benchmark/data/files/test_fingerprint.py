@@ -77,7 +77,7 @@ def test_a_content_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(hashlib, "file_digest", counting)
     assert content_hashes(folder, files) == expected
     assert len(read) == len(files)  # they were written just now, so that a change could not be told by their times
-    monkeypatch.setattr("benchmark.data.files.hashes._SETTLED_NS", -1)
+    monkeypatch.setattr("benchmark.data.files.hashes.SETTLED_NS", -1)
     content_hashes(folder, files)
     read.clear()
     assert content_hashes(folder, files) == expected

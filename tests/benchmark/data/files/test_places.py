@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.files.places import data_folder, dataset_folder, expanded, user_cache
+from benchmark.data.files.places import data_folder, dataset_folders, expanded, user_cache
 from benchmark.errors import UserError
 
 
@@ -27,18 +27,17 @@ def test_what_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         expanded("~nobody-has-this-name/img")
 
 
-@pytest.mark.parametrize("spelling", ["mini_imagenet", "miniImageNet", "mini-imagenet", "MiniImagenet", "miniimagenet"])
+@pytest.mark.parametrize("spelling", ["miniImageNet", "mini-imagenet", "MiniImagenet", "miniimagenet"])
 def test_a_dataset_folder_in_any_spelling(tmp_path: Path, spelling: str) -> None:
-    assert dataset_folder(tmp_path, "mini_imagenet") == tmp_path / "mini_imagenet"
+    own = tmp_path / "mini_imagenet"
+    assert dataset_folders(tmp_path, "mini_imagenet") == [own]
     (tmp_path / spelling).mkdir()
     (tmp_path / "tiered_imagenet").mkdir()
-    assert dataset_folder(tmp_path, "mini_imagenet") == tmp_path / spelling
-
-
-def test_two_spellings(tmp_path: Path) -> None:
-    (tmp_path / "miniImageNet").mkdir()
-    (tmp_path / "mini-imagenet").mkdir()
-    with pytest.raises(UserError, match="has mini-imagenet and miniImageNet; rename the one to use to mini_imagenet"):
-        dataset_folder(tmp_path, "mini_imagenet")
-    (tmp_path / "mini_imagenet").mkdir()
-    assert dataset_folder(tmp_path, "mini_imagenet") == tmp_path / "mini_imagenet"
+    (tmp_path / "mini-imagenet.txt").touch()
+    assert dataset_folders(tmp_path, "mini_imagenet") == [own, tmp_path / spelling]
+    (tmp_path / "mini-pictures").mkdir()
+    found = dataset_folders(tmp_path, "mini_imagenet", "mini_pictures", ".")
+    assert found == [own, tmp_path / spelling, tmp_path / "mini-pictures", tmp_path]
+    assert dataset_folders(tmp_path / "gone", "mini_imagenet", ".") == [
+        tmp_path / "gone" / "mini_imagenet", tmp_path / "gone",
+    ]  # fmt: skip
