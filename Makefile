@@ -25,6 +25,7 @@ setup: .venv/.htbench
 # Two stamps, so that an edit of pyproject.toml does not resolve the whole stack again.
 .venv/.htbench: .venv/.requirements pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@echo "kernel: $$($(BIN)/python -m methods.compiled)"
 	@touch $@
 
 .venv/.requirements: $(REQUIREMENTS)

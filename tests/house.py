@@ -37,6 +37,7 @@ METHOD_FLOORS = (
     "oracle",
     "capabilities",
     "networks",
+    "compiled",
     "sequences",
     "variation",
     "registry",

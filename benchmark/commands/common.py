@@ -34,6 +34,14 @@ UriOption = Annotated[
     typer.Option("--mlflow", help="MLflow tracking URI [default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]"),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda if there is one")]
+KernelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel",
+        help="Arithmetic on a CPU: torch, compiled (methods/compiled), or auto: compiled where there is a C++ compiler,"
+        " and interrupted cells as they began [default: $HTBENCH_KERNEL, else auto]",
+    ),
+]
 TrackOption = Annotated[bool, typer.Option("--track/--no-track", help="Mirror the run to MLflow")]
 RUNS = Path("runs")
 RESULTS = Path("results")
@@ -90,3 +98,19 @@ def resolve_device(device: str) -> str:
     if device != "cpu" and not device.startswith("cuda"):
         raise UserError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
     return device
+
+
+def resolve_kernel(kernel: str | None) -> str:
+    """What `--kernel` comes to, in words; processes that are started from now on take it.
+
+    Raises:
+        UserError: there is no such kernel, or it cannot be compiled here.
+    """
+    from methods.compiled import library
+
+    if kernel is not None:
+        os.environ[library.VARIABLE] = kernel
+    try:
+        return library.describe()
+    except library.UnavailableError as error:
+        raise UserError(str(error)) from error

@@ -12,6 +12,7 @@ from benchmark.commands.common import (
     DeviceOption,
     GridArgument,
     JsonOption,
+    KernelOption,
     OnlyOption,
     RunsOption,
     TrackOption,
@@ -20,6 +21,7 @@ from benchmark.commands.common import (
     open_grid,
     open_tracking,
     resolve_device,
+    resolve_kernel,
     resolve_workers,
 )
 from benchmark.errors import UserError
@@ -37,17 +39,18 @@ def plan(
 ) -> None:
     """List the cells with their state, the time they will take and the smallest difference the test can detect."""
     from benchmark.execution import display
-    from benchmark.execution.plan import make_plan, measure_speed, preflight, unknown_speeds
+    from benchmark.execution.plan import Datasets, make_plan, measure_speed, preflight, unknown_speeds
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
     if timing:
         preflight([p.config for p in planned if p.state in ("missing", "outdated")])
         speeds: dict[str, float] = {}
+        datasets = Datasets()
         with console.status("") as status:
             for number, config in enumerate(unknown := unknown_speeds(planned), 1):
                 status.update(f"timing {config.method} ({number}/{len(unknown)})")
-                speeds |= measure_speed(config)
+                speeds |= measure_speed(config, datasets)
         planned = make_plan(cells, experiment, speeds)
     detectable = _detectable(planned)
     if as_json:
@@ -99,6 +102,7 @@ def run(
     only: OnlyOption = None,
     workers: Annotated[int, typer.Option(min=0, help="Cells at a time; 0: one per core, or one on a GPU")] = 0,
     device: DeviceOption = "auto",
+    kernel: KernelOption = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed and damaged cells again")] = False,
     stale: Annotated[
         bool, typer.Option("--stale", help="Also run again what was made with other built-in code or data than today's")
@@ -122,6 +126,7 @@ def run(
     kept = {"done"} if retry_failed else {"done", "failed", "damaged"}
     todo = [p for p in planned if p.state not in kept or (p.stale and stale)]
     device = resolve_device(device)
+    arithmetic = resolve_kernel(kernel)
     preflight([p.config for p in todo])
     for cell in todo:
         if cell.state in ("done", "damaged", "outdated"):
@@ -139,6 +144,8 @@ def run(
         + ("" if total is None else f", about {duration(total)} of training"),
         highlight=False,
     )
+    if todo and device == "cpu":
+        console.print(f"kernel: {arithmetic}", highlight=False, markup=False)
     with open_tracking(mlflow, read, experiment, track) as mirror:
         events = execute([p.store for p in todo], workers=workers, device=device)
         try:

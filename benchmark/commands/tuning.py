@@ -10,6 +10,7 @@ from benchmark.commands.common import (
     DeviceOption,
     GridArgument,
     JsonOption,
+    KernelOption,
     RunsOption,
     TrackOption,
     UriOption,
@@ -18,6 +19,7 @@ from benchmark.commands.common import (
     open_tracking,
     require,
     resolve_device,
+    resolve_kernel,
     resolve_workers,
 )
 
@@ -34,6 +36,7 @@ def tune(
     runs: RunsOption = RUNS,
     workers: Annotated[int, typer.Option(min=0, help="Trials at a time; 0: one per core, or one on a GPU")] = 0,
     device: DeviceOption = "auto",
+    kernel: KernelOption = None,
     mlflow: UriOption = None,
     track: TrackOption = True,
     as_json: JsonOption = False,
@@ -58,6 +61,7 @@ def tune(
     settings = read.tune.model_copy(update=changes)
     experiment = ExperimentFolder(experiment.folder.with_name(f"{read.name}-tuning"))
     device = resolve_device(device)
+    resolve_kernel(kernel)
     searches = searches_of(read, settings)
     preflight([search.base.model_copy(update={"tuning": True}) for search in searches])
     workers = resolve_workers(workers, device)

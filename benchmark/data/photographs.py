@@ -10,8 +10,9 @@ Pixels are normalised when episodes are made, by the means and standard deviatio
 device, see `benchmark.data.pixels.augmentation`.
 
 The class splits are those of the files, or of this project's lists for the official CIFAR-100 archive. No two splits
-may share a class, neither by name nor by content, and the numbers of classes and images must be those of the literature
-unless `partial: true` says that they need not be.
+may share a class, neither by name nor by content. (Single images may be in two: the published datasets have such, see
+Barz and Denzler, "Do we train on test data? Purging CIFAR of near-duplicates", 2020.) The numbers of classes and images
+must be those of the literature unless `partial: true` says that they need not be.
 """
 
 import hashlib
@@ -65,8 +66,14 @@ class Photographs:
         if config.augment:
             splits["train"] = replace(splits["train"], augmentation=Augmentation(self.crop_padding))
         files = tuple(file for source in sources.values() for file in source.files)
-        remarks = tuple(dict.fromkeys(remark for source in sources.values() for remark in source.remarks))
-        return Dataset(self.name, _sha256(indices), splits, files, remarks=remarks)
+        remarks = list(dict.fromkeys(remark for source in sources.values() for remark in source.remarks))
+        for split, index in indices.items():
+            if index.blank:
+                classes = ", ".join(list(index.blank)[:3]) + (" ..." if len(index.blank) > 3 else "")
+                remarks.append(
+                    f"{sum(index.blank.values())} images of {split} are of one colour only, in class {classes}"
+                )
+        return Dataset(self.name, _sha256(indices), splits, files, remarks=tuple(remarks))
 
     def missing(self, folder: Path, remedy: str) -> UserError:
         """The message for a folder in which no format was found."""

@@ -55,11 +55,13 @@ def run(store: CellFolder, device: str) -> Result:
 
     from benchmark.scoring.sound import UnsoundError
     from benchmark.training.trainer import DivergedError
+    from methods.compiled import library
 
     torch.set_num_threads(1)
     config = store.config()
     try:
-        return _train_and_score(store, config, torch.device(device))
+        with library.chosen(library.choice()):  # `_train` may choose what training began with
+            return _train_and_score(store, config, torch.device(device))
     except DivergedError as error:
         failure = Failure(kind="diverged", reason=str(error))
     except UnsoundError as error:
@@ -83,6 +85,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     from benchmark.machine import provenance
     from benchmark.scoring import scoring
     from benchmark.scoring.frozen import run_frozen_test
+    from benchmark.training import kernel
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
@@ -133,7 +136,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
         provenance=Provenance(
             commit=commit,
             uncommitted_changes=changed,
-            versions=provenance.versions(),
+            versions={**provenance.versions(), "kernel": kernel.name(progress.kernels)},
             hardware=provenance.hardware(),
             device=str(device),
             started=started.isoformat(timespec="seconds"),
@@ -169,7 +172,9 @@ def _train(
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
     from benchmark.scoring.sound import check_weights
+    from benchmark.training import kernel
     from benchmark.training.trainer import Progress, Trainer
+    from methods.compiled import library
 
     if not method.learned_parameters():
         check_weights(method)
@@ -178,6 +183,8 @@ def _train(
     trainer = Trainer(config, method, train, validation)
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
+        if trainer.progress.step > 0:
+            library.choose(kernel.continue_with(trainer.progress.kernels or ["torch"]))  # none: a checkpoint of old
         store.drop_metrics_after(trainer.progress.step)
     else:
         store.write_metrics([])  # of an attempt that was killed before its first checkpoint

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.cells.identity import standing
+from benchmark.data.configs import DatasetConfig
 from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
 
 Speeds = dict[str, float]
 """Seconds per training step, by `_shape_of` a cell."""
@@ -39,20 +44,39 @@ def make_plan(
 def unknown_speeds(planned: Iterable[PlannedCell]) -> list[CellConfig]:
     """One cell for each kind whose cost is not known."""
     kinds = {_shape_of(p.config): p.config for p in planned if p.remaining_seconds is None}
-    return list(kinds.values())
+    return _by_dataset(kinds.values())
 
 
-def measure_speed(config: CellConfig, steps: int = 3) -> Speeds:
+class Datasets:
+    """Loads data for cells one after another, and that of neighbours with the same dataset once.
+
+    Loading hashes every image, which takes longer than everything else that is asked of a cell before it runs. Only
+    the last one is kept: large ones would not fit side by side.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[DatasetConfig, Dataset] | None = None
+
+    def load(self, config: DatasetConfig) -> "Dataset":
+        """As `benchmark.data.load`."""
+        from benchmark import data
+
+        if self._last is None or self._last[0] != config:
+            self._last = None  # before the next one is in memory
+            self._last = config, data.load(config)
+        return self._last[1]
+
+
+def measure_speed(config: CellConfig, datasets: Datasets, steps: int = 3) -> Speeds:
     """Time a few training steps of a cell on throw-away weights, on the CPU."""
     import torch
 
-    from benchmark import data
     from benchmark.machine.clock import clock
     from benchmark.training.build import build
     from benchmark.training.trainer import Trainer
 
     cpu = torch.device("cpu")
-    dataset = data.load(config.dataset)
+    dataset = datasets.load(config.dataset)
     trainer = Trainer(config, build(config, dataset), dataset.splits["train"], dataset.splits["validation"])
     trainer.decide()
     trainer.progress.steps = steps + 1
@@ -69,18 +93,17 @@ def preflight(cells: Iterable[CellConfig]) -> None:
     Raises:
         UserError: naming the cell that is wrong and why.
     """
-    from benchmark import data
     from benchmark.episodes.sampling import check_possible
     from benchmark.training.build import build
 
-    checked = set()
-    for config in cells:
+    datasets, checked = Datasets(), set()
+    for config in _by_dataset(cells):
         shapes = config.test_episodes.model_dump_json() + config.followed_episodes.model_dump_json()
         kind = _shape_of(config) + shapes
         if kind in checked:
             continue
         checked.add(kind)
-        dataset = data.load(config.dataset)
+        dataset = datasets.load(config.dataset)
         check_possible(dataset.splits["train"], config.train_episodes, "train")
         check_possible(dataset.splits["validation"], config.test_episodes, "validation")
         if not config.tuning:
@@ -89,6 +112,14 @@ def preflight(cells: Iterable[CellConfig]) -> None:
             build(config, dataset)
         except ValueError as error:
             raise UserError(f"{config.method}: {error}") from error
+
+
+def _by_dataset(cells: Iterable[CellConfig]) -> list[CellConfig]:
+    """The same cells, those of one dataset together; else in their order."""
+    groups: dict[str, list[CellConfig]] = {}
+    for config in cells:
+        groups.setdefault(config.dataset.model_dump_json(), []).append(config)
+    return [config for group in groups.values() for config in group]
 
 
 def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCell:

@@ -26,7 +26,7 @@ def largest_batch(
         UserError: a single episode does not fit.
     """
     budget = gib * 2**30
-    fits, used = 0, peak(device)
+    fits, used, growth = 0, peak(device), 0.0
     for exponent in range(LARGEST[device.type].bit_length()):
         batch = 2**exponent
         train(batch)
@@ -34,7 +34,8 @@ def largest_batch(
         if used > budget:
             break
         fits = batch
-        growth = (used - before) / (batch - batch // 2)  # per episode
+        # Per episode, the most so far: a batch may find room in what was free beside the one before it.
+        growth = max(growth, (used - before) / (batch - batch // 2))
         if used + growth * batch > budget:
             break
     if not fits:

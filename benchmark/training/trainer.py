@@ -25,6 +25,7 @@ from benchmark.scoring.sound import check_weights
 from benchmark.scoring.swap_test import swap_test
 from benchmark.training import batch_size
 from benchmark.training.optimizer import build_optimizer, learning_rate
+from methods.compiled import library
 from methods.method import Method
 
 CHECK_EVERY = 25
@@ -54,6 +55,7 @@ class Progress:
     `batch` is how many episodes make a step, `steps` how many steps there will be: 0 as long as they are not decided.
     `seconds` were spent on training steps as `clock` counts them; `wall_seconds` include validation. `members` are the
     checkpoints with the best validation accuracies as (accuracy, step), best first, if `test.ensemble` asks for them.
+    `kernels` are the arithmetics trained with so far, see `benchmark.training.kernel`: one, unless somebody changed it.
     """
 
     steps: int
@@ -64,6 +66,7 @@ class Progress:
     best_step: int = 0
     best_accuracy: float = -1.0
     members: list[tuple[float, int]] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list)
 
 
 class Keeper(Protocol):
@@ -153,6 +156,7 @@ class Trainer:
     def train_step(self) -> None:
         """One optimiser step on the next `batch` episodes."""
         settings, step, batch = self.config.train, self.progress.step, self.progress.batch
+        calls = library.calls()
         self.method.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, step, self.progress.steps)
@@ -169,6 +173,9 @@ class Trainer:
         for name, value in {"loss": loss.total, **loss.parts}.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach()
         self.progress.step += 1
+        taken = library.taken(calls)
+        if taken not in self.progress.kernels[-1:]:
+            self.progress.kernels.append(taken)
         if self.progress.step % CHECK_EVERY == 0:
             self._check_finite()
 

@@ -64,24 +64,25 @@ class SharedFeatures(nn.Module):
     def forward(self, x: Tensor, tasks: int) -> Tensor:
         """(T, S, F) from x (S, T*C, H, W)."""
         for layer, convolution in enumerate(self.convolutions):
-            x = F.relu(convolution(x, tasks))
-            if self.scales:
-                x = self._normalised(x, layer, tasks)
+            x = convolution(x, tasks)
+            x = self._normalised(x, layer, tasks) if self.scales else F.relu(x)
         return self.dropout(_pixel_mean(x, tasks))
 
     def _normalised(self, x: Tensor, layer: int, tasks: int) -> Tensor:
+        """ReLU and normalisation."""
         scale, offset = self.scales[layer], self.offsets[layer]
         if self.statistics == "batch":
             # The numbers lie in the order (S, H, W, T, C): tasks become columns of wider images, a view.
             mean, variance = self.get_buffer(f"mean{layer}"), self.get_buffer(f"variance{layer}")
-            pixels = x.permute(0, 2, 3, 1)
+            pixels = F.relu(x).permute(0, 2, 3, 1)
             wide = pixels.reshape(*pixels.shape[:2], -1, len(scale)).permute(0, 3, 1, 2)
             wide = F.batch_norm(wide, mean, variance, scale, offset, self.training, RUNNING, NORM_EPS)
             return wide.permute(0, 2, 3, 1).reshape(pixels.shape).permute(0, 3, 1, 2)
         scale, offset = scale.expand(tasks, -1), offset.expand(tasks, -1)
         if self.statistics == "fixed":
-            return normalise(x, scale, offset, Statistics(x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])))
-        return normalise(x, scale, offset, "image" if self.statistics == "image" else None)
+            known = Statistics(x.new_zeros(x.shape[1]), x.new_ones(x.shape[1]))
+            return normalise(x, scale, offset, known, rectify=True)
+        return normalise(x, scale, offset, "image" if self.statistics == "image" else None, rectify=True)
 
 
 class LocalFeatures(nn.Module):

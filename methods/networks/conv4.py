@@ -7,7 +7,7 @@ times [3x3 convolution, same padding -> ReLU -> 2x2 max-pool -> batch normalisat
 Every task has its own numbers. Activations of all tasks sit side by side in the *grouped* layout (B, T*C, H, W) in
 channels_last memory, so that T networks are one convolution with T groups. On a CPU this takes about half the time of
 a loop over tasks, as long as T is at most about 16. A kernel that all tasks share is expanded over them.
-Only ordinary differentiable operations are used, so gradients of gradients exist.
+All operations have gradients of gradients.
 
 Shapes: T tasks, B images per task, C channels, H x W pixels, N ways, D features in front of the linear layer.
 """
@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.compiled import block as compiled_block
+from methods.compiled import normalisation as compiled_norm
 from methods.networks.normalisation import Statistics
 from methods.networks.shared_convolution import convolve_shared
 
@@ -138,13 +140,22 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, stride: int 
     return F.conv2d(x, stacked, stacked_bias, stride=stride, padding=padding, groups=kernel.shape[0])
 
 
-def normalise(x: Tensor, scale: Tensor, offset: Tensor, known: Statistics | Literal["image"] | None = None) -> Tensor:
-    """Batch normalisation of x (B, T*C, H, W) with scale and offset (T, C), separately for each task.
+def normalise(
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    known: Statistics | Literal["image"] | None = None,
+    rectify: bool = False,
+) -> Tensor:
+    """Batch normalisation of x (B, T*C, H, W), or of relu(x), with scale and offset (T, C), separately for each task.
 
     `known` statistics are applied as they are; without them, those of `x` are used, and then an image's result
     depends on the other images of its task. "image" is layer normalisation (Ba et al., arXiv 1607.06450): each image by
     its own mean and variance over channels and pixels.
     """
+    if known is None and compiled_norm.takes(x, scale, offset):
+        return compiled_norm.normalise(x, scale.flatten(), offset.flatten(), NORM_EPS, rectify)
+    x = F.relu(x) if rectify else x
     if known == "image":
         return F.group_norm(x, len(scale), scale.flatten().contiguous(), offset.flatten(), eps=NORM_EPS)
     # Contiguous: with a strided scale, PyTorch's channels_last gradient on a CPU is silently wrong (seen in 2.14).
@@ -160,8 +171,11 @@ def activate(x: Tensor, weights: ConvWeights, architecture: Architecture = CONV4
     """A block up to its normalisation: convolution, (leaky) ReLU, max-pooling if there is any.
 
     Pooling comes first here, as the maximum of increasing functions is the function of the maximum: same values and
-    gradients, a quarter of the work.
+    gradients, a quarter of the work. Where `methods.compiled` can do the three as one, it does.
     """
+    compilable = architecture.max_pool and architecture.stride == 1 and architecture.negative_slope == 0
+    if compilable and compiled_block.takes(x, weights.kernel, weights.bias):
+        return compiled_block.convolve_pool(x, weights.kernel, weights.bias)
     x = convolve(x, weights.kernel, weights.bias, architecture.stride, architecture.padding)
     if architecture.max_pool:
         x = F.max_pool2d(x, 2)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.compiled import normalisation
 from methods.networks.conv4 import (
     KERNEL_SIZE,
     NORM_EPS,
@@ -69,13 +70,19 @@ class _Block(nn.Module):
         sign = torch.where(self.scale < 0, -1, 1)
         kernel, bias = self.convolution.weight * sign[:, None, None, None], bias * sign
         x = convolve(x, kernel.expand(tasks, *kernel.shape), bias.expand(tasks, -1), padding=KERNEL_SIZE // 2)
+        numbers = x.numel()
+        scale, offset = self.scale.abs().repeat(tasks), self.offset.repeat(tasks)
+        if self.training and normalisation.takes(x, scale, offset):
+            x, mean, variance = normalisation.normalise_pool(x, scale, offset, self.EPS)
+            self._move(mean.unflatten(0, (tasks, -1)) * sign, variance.unflatten(0, (tasks, -1)), numbers)
+            return F.relu(x)
         if self.training:
             mean, variance = statistics(x)
-            self._move(mean.unflatten(0, (tasks, -1)) * sign, variance.unflatten(0, (tasks, -1)), x.numel())
+            self._move(mean.unflatten(0, (tasks, -1)) * sign, variance.unflatten(0, (tasks, -1)), numbers)
         else:
             mean, variance = (self.running_mean * sign).repeat(tasks), self.running_variance.repeat(tasks)
-        slope = self.scale.abs().repeat(tasks) * torch.rsqrt(variance + self.EPS)
-        return F.relu(affine(F.max_pool2d(x, 2), slope, self.offset.repeat(tasks) - mean * slope))
+        slope = scale * torch.rsqrt(variance + self.EPS)
+        return F.relu(affine(F.max_pool2d(x, 2), slope, offset - mean * slope))
 
     @torch.no_grad()
     def _move(self, means: Tensor, variances: Tensor, numbers: int) -> None:

@@ -100,7 +100,9 @@ def look(folder: Path) -> Listing:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give one that holds images")
     found: dict[Fate, list[Remark]] = {"used": [], "ignored": [], "suspicious": [], "refused": []}
-    for fate, remark in _walk(folder, (_identity(folder.stat()),)):
+    # A link to a folder this one lies in would lead to pictures of other classes.
+    above = [_identity(place.stat()) for place in (folder, *folder.absolute().parents, *folder.resolve().parents)]
+    for fate, remark in _walk(folder, tuple(above)):
         found[fate].append(remark)
     for remarks in found.values():
         remarks.sort(key=lambda remark: remark.path)
@@ -124,7 +126,7 @@ def merged(folder: Path, listings: Iterable[Listing]) -> Listing:
 
 
 def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Fate, Remark]]:
-    """`above` are the folders from the top to this one, by which a link back is known."""
+    """`above` are this folder and those it lies in, by which a link back is known."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:

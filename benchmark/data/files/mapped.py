@@ -11,14 +11,14 @@ tieredImageNet again would take longer than many a cell trains.
 import contextlib
 import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.data.dataset import ClassImages
 from benchmark.data.files.cache import writable
@@ -33,13 +33,17 @@ FORMAT = 1
 
 
 class Index(Frozen):
-    """What is in a file of pixels: per class its name, number of images, and the SHA-256 of their bytes."""
+    """What is in a file of pixels: per class its name, number of images, and the SHA-256 of their bytes.
+
+    `blank` has, of classes with images of one colour only, how many these are.
+    """
 
     stamp: str
     image_size: int
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     sha256: tuple[str, ...]
+    blank: Mapping[str, int] = Field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -98,6 +102,7 @@ class MappedFile:
         names: list[str] = []
         sizes: list[int] = []
         digests: list[str] = []
+        blank: dict[str, int] = {}
 
         def write(file: IO[bytes]) -> None:
             for name, images in progress(source.classes(), f"decoding {self.name}"):
@@ -106,9 +111,18 @@ class MappedFile:
                 names.append(name)
                 sizes.append(len(images))
                 digests.append(hashlib.sha256(content).hexdigest())
+                if count := int((images == images[:, :1, :1]).all(axis=(1, 2, 3)).sum()):
+                    blank[name] = count
 
         write_whole(self.pixels, write)
-        index = Index(stamp=stamp, image_size=size, names=tuple(names), sizes=tuple(sizes), sha256=tuple(digests))
+        index = Index(
+            stamp=stamp,
+            image_size=size,
+            names=tuple(names),
+            sizes=tuple(sizes),
+            sha256=tuple(digests),
+            blank=blank,
+        )
         write_text(self.index_file, index.model_dump_json(indent=1))
         return index
 

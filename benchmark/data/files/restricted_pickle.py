@@ -8,7 +8,8 @@ numbers and containers of them, so the interpreter here knows nothing else:
   checking that shape, dtype and content agree. Numpy's own classes and functions are out of a file's reach.
 - Instructions that make an instance of a class, change an object's attributes, or take something from outside the file
   do not exist. An array gets its content once.
-- Nothing longer than the file itself is read from it, and ranges have at most `LONGEST_RANGE` members.
+- Nothing longer than the file itself is read from it, copies of its content take a few times its length at most, and
+  ranges have at most `LONGEST_RANGE` members. What is nested within itself, or over and over, is refused.
 
 It is built on the interpreter that the standard library has in Python. The one in C is faster, but takes "remember this
 as number 4,294,967,295" for a wish to have a table of that size, and lets no instruction be taken away.
@@ -29,6 +30,8 @@ from benchmark.errors import UserError
 
 LONGEST_RANGE = 100_000_000
 """Ten times what the largest of these datasets has images, and short enough to become an array."""
+LARGEST_WRITTEN_OUT = 100_000_000
+"""Values in a file, those in containers that are used again counted every time."""
 NUMERIC = "biuf"
 """Kinds of numpy's dtypes: truth values, whole numbers with and without sign, floats."""
 _DIMENSIONS = 32
@@ -213,6 +216,7 @@ class _Unpickler(pickle._Unpickler):
     def __init__(self, file: IO[bytes], length: int) -> None:
         super().__init__(_Bounded(file, length), encoding="latin1")
         self._unfilled: dict[int, Any] = {}  # arrays without content, by id
+        self._copied, self._most = 0, 4 * length + 1_000_000
 
     def load(self) -> Any:
         try:
@@ -233,8 +237,18 @@ class _Unpickler(pickle._Unpickler):
         if not _is(name, _Name) or not _is(arguments, tuple):
             raise Refused("it calls what is no name")
         self.stack[-1] = name.call(*arguments)
+        self._count_copy(self.stack[-1])
         if _is(self.stack[-1], np.ndarray) and name.call is _empty:
             self._unfilled[id(self.stack[-1])] = self.stack[-1]
+
+    def _count_copy(self, made: Any) -> None:
+        """Refuse a file that makes one content into an array, or a container, over and over."""
+        if _is(made, bytes, bytearray):
+            self._copied += len(made)
+        elif _is(made, list, tuple, set, frozenset, dict, OrderedDict):
+            self._copied += 8 * len(made)
+        if self._copied > self._most:
+            raise Refused("it copies its content many times")
 
     def _build(self) -> None:
         state, made = self.stack.pop(), self.stack[-1]
@@ -246,6 +260,7 @@ class _Unpickler(pickle._Unpickler):
             del self._unfilled[id(made)]
             shape, dtype, raw = _shape(state[-4]), _described(state[-3]), bytes(_raw(state[-1]))
             _check_length(raw, dtype, shape)
+            self._count_copy(raw)
             # In place, since the file may refer to the array already. Numpy is handed nothing but what was checked.
             made.__setstate__((1, shape, dtype, bool(state[-2]), raw))
         else:
@@ -327,12 +342,25 @@ def unpickle(file: IO[bytes], path: Path, length: int = sys.maxsize) -> Any:
 
 
 def _check_is_data(found: Any) -> None:
-    """Refuse what still holds a name or a dtype instead of data, however deep."""
-    waiting, seen = [found], set()
-    while waiting:
-        one = waiting.pop()
-        if _is(one, _Name, _Dtype):
-            raise Refused("it holds names, not data")
-        if _is(one, list, tuple, set, frozenset, dict, OrderedDict) and id(one) not in seen:
-            seen.add(id(one))
-            waiting += [*one, *one.values()] if isinstance(one, dict) else one
+    """Refuse what still holds a name or a dtype instead of data, what holds itself, and what is huge written out.
+
+    A container may be in many places at once, so that sixty nested pairs stand for 2^60 values: whoever prints them or
+    makes an array of them would never end.
+    """
+    if _written_out(found, {}) > LARGEST_WRITTEN_OUT:
+        raise Refused(f"written out, it holds more than {LARGEST_WRITTEN_OUT:,} values")
+
+
+def _written_out(one: Any, known: dict[int, int]) -> int:
+    """How many values there are if each is counted wherever it stands."""
+    if _is(one, _Name, _Dtype):
+        raise Refused("it holds names, not data")
+    if not _is(one, list, tuple, set, frozenset, dict, OrderedDict):
+        return 1
+    if id(one) not in known:
+        known[id(one)] = 0  # not known yet
+        members = [*one, *one.values()] if isinstance(one, dict) else one
+        known[id(one)] = 1 + sum(_written_out(member, known) for member in members)
+    elif not known[id(one)]:
+        raise Refused("it holds itself")
+    return known[id(one)]

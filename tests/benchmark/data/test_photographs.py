@@ -144,6 +144,17 @@ def test_other_words_for_the_splits(tmp_path: Path, train: str, val: str, test: 
     assert [len(images.names) for images in load(MINI, tmp_path).splits.values()] == [4, 2, 3]
 
 
+def test_images_of_one_colour_are_told(tmp_path: Path) -> None:
+    content = all_photos(32)
+    content["val"]["val-1"][1] = (9, 8, 7)
+    content["val"]["val-0"][:2] = (9, 8, 7)
+    write_labels(tmp_path / "fc100", content, "FC100_{}.pickle")
+    for _ in range(2):  # decoded, and as it was decoded
+        assert load(FC100, tmp_path).remarks == (
+            "3 images of validation are of one colour only, in class validation/0, validation/1",
+        )
+
+
 def test_what_is_dropped_is_told(tmp_path: Path) -> None:
     write_folders(tmp_path / "mini_imagenet", all_photos())
     (tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic").write_bytes(b"x")

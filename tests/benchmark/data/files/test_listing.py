@@ -52,6 +52,19 @@ def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
         found.pictures()
 
 
+def test_a_link_to_a_folder_above_brings_no_pictures_of_other_classes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        noise(tmp_path / "img" / name / "0.png")
+    (tmp_path / "elsewhere").symlink_to("img")
+    (tmp_path / "img" / "cat" / "up").symlink_to("..")
+    (tmp_path / "img" / "cat" / "top").symlink_to(tmp_path)
+    for folder in (tmp_path / "img" / "cat", tmp_path / "elsewhere" / "cat"):
+        found = look(folder)
+        assert used(found) == ["0.png"]
+        assert [remark.path.name for remark in found.suspicious] == ["top", "up"]
+        assert all("a link back to" in remark.why for remark in found.suspicious)
+
+
 def test_links_are_followed_but_not_back(tmp_path: Path) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     noise(inside / "sub" / "a.png")

@@ -180,6 +180,39 @@ def test_instructions_that_data_do_not_need(tmp_path: Path, program: bytes, name
         read_pickle(tmp_path / "x.pkl")
 
 
+def test_nested_pairs_and_lists_of_themselves(tmp_path: Path) -> None:
+    pairs: Any = [1, 2]
+    for _ in range(60):
+        pairs = [pairs, pairs]
+    ring: list[Any] = []
+    ring.append({"a": (ring,)})
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    for content, said in ((pairs, "written out, it holds more than 100,000,000 values"), (ring, "it holds itself")):
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps(content, 2))
+        with pytest.raises(UserError, match=said):
+            read_pickle(tmp_path / "x.pkl")
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(deep, 2))
+    assert read_pickle(tmp_path / "x.pkl") == deep
+    # The same list in two places is no such thing.
+    shared = list(range(100))
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"a": shared, "b": shared}, 2))
+    assert read_pickle(tmp_path / "x.pkl") == {"a": shared, "b": shared}
+
+
+@pytest.mark.parametrize("name", [b"cbuiltins\nset\n", b"cbuiltins\nlist\n", b"cbuiltins\nbytearray\n"])
+def test_one_content_copied_over_and_over(tmp_path: Path, name: bytes) -> None:
+    """A file of 1.5 MB that would take 500 GB."""
+    content = pickle.dumps(bytearray(1_000_000) if b"byte" in name else list(range(200_000)), 2)[2:-1]
+    if b"byte" in name:
+        content = b"B" + (1_000_000).to_bytes(4, "little") + bytes(1_000_000)
+    program = b"\x80\x02(" + content + b"q\xff0" + (name + b"h\xff\x85R") * 20_000 + b"t."
+    (tmp_path / "x.pkl").write_bytes(program)
+    with pytest.raises(UserError, match="it copies its content many times"):
+        read_pickle(tmp_path / "x.pkl")
+
+
 def is_data(found: Any, seen: set[int]) -> bool:
     """Whether it is made of numeric arrays, numbers, text and containers only, however deep."""
     waiting = [found]

@@ -1,0 +1,42 @@
+"""What is asked of a grid's cells before they run."""
+
+import pytest
+
+from benchmark import data
+from benchmark.cells.config import CellConfig
+from benchmark.data.configs import DatasetConfig
+from benchmark.data.dataset import Dataset
+from benchmark.errors import UserError
+from benchmark.execution.plan import preflight
+from tests.benchmark.trained_runs import GLYPHS, configure
+
+
+def cells(shots: tuple[int, ...] = (1, 2)) -> list[CellConfig]:
+    """Of two datasets, alternating as the axes of a grid do."""
+    datasets = [GLYPHS, {**GLYPHS, "validation_classes": 12}]
+    return [
+        configure("protonet", dataset=dataset, episodes={"ways": 5, "shots": n, "queries": 3})
+        for n in shots
+        for dataset in datasets
+    ]
+
+
+def test_each_dataset_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[DatasetConfig] = []
+
+    def load(config: DatasetConfig) -> Dataset:
+        loaded.append(config)
+        return original(config)
+
+    original = data.load
+    monkeypatch.setattr(data, "load", load)
+    preflight(cells())
+    assert loaded == [config.dataset for config in cells()[:2]]
+
+
+def test_every_shape_is_checked_on_its_own_dataset() -> None:
+    """Eleven ways are possible on the second dataset only."""
+    wide = {"ways": 11, "shots": 1, "queries": 3}
+    preflight([*cells(), configure("protonet", dataset=cells()[1].dataset, episodes=wide)])
+    with pytest.raises(UserError, match="11 ways are impossible: the validation split has 10 classes"):
+        preflight([*cells(), configure("protonet", dataset=cells()[0].dataset, episodes=wide)])
