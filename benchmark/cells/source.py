@@ -38,7 +38,8 @@ def built_in_files(module: str, dataset: str) -> set[Path]:
     files = {path for room in ROOMS for path in (harness / room).rglob("*.py")}
     files |= {harness / name for name in (*FILES, f"data/{dataset}.py")}
     start = _built_in(module) or _file_of(module)
-    return files | {path for path in _imported(start) if ROOT / "methods" in path.parents} if start else files
+    files |= {path for path in _imported(start) if ROOT / "methods" in path.parents} if start else set()
+    return files | {compiled for path in files for compiled in (*path.parent.glob("*.cpp"), *path.parent.glob("*.h"))}
 
 
 @functools.cache
@@ -85,7 +86,8 @@ def _plain(node: Any) -> Any:
 
 @functools.cache
 def _digest(path: Path) -> str:
-    return hashlib.sha256(_text(_tree(path)).encode()).hexdigest()
+    content = _text(_tree(path)).encode() if path.suffix == ".py" else path.read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _sha256(files: Iterable[Path]) -> str:

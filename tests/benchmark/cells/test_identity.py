@@ -267,6 +267,7 @@ def test_code_that_a_number_depends_on() -> None:
     hashes = {source.built_in_sha256(module, "glyphs") for module in modules}
     assert len(hashes) == 3
     files = {str(path.relative_to(source.ROOT)) for path in source.built_in_files("methods.protonet.model", "glyphs")}
+    assert "methods/compiled/block.cpp" in files
     used = {"methods/protonet/model.py", "methods/networks/conv4.py", "methods/method.py", "benchmark/data/glyphs.py"}
     assert used | {"benchmark/scoring/scoring.py", "benchmark/training/trainer.py"} <= files
     rooms = {name.split("/")[1] for name in files if name.startswith("benchmark/")}
