@@ -75,9 +75,15 @@ _registered: dict[str, Registered] = {}
 
 
 def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) -> Callable[[M], M]:
-    """Class decorator: make a learner available as `name`, with the options in `fixed` set for good."""
+    """Class decorator: make a learner available as `name`, with the options in `fixed` set for good.
+
+    Raises:
+        ValueError: the name is a built-in learner's.
+    """
 
     def decorate(learner: M) -> M:
+        if name in _HOMES and (learner.__module__ != _HOMES[name] or name in _registered):
+            raise ValueError(f"{name!r} is a built-in method; register yours under another name")
         _registered[name] = Registered(name, learner, summary, fixed, typical)
         return learner
 

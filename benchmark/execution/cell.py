@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
+from benchmark.cells.identity import origin_today
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import UserError
@@ -52,6 +53,7 @@ def run(store: CellFolder, device: str) -> Result:
     """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
     import torch
 
+    from benchmark.scoring.sound import UnsoundError
     from benchmark.training.trainer import DivergedError
     from methods.compiled import library
 
@@ -62,6 +64,8 @@ def run(store: CellFolder, device: str) -> Result:
             return _train_and_score(store, config, torch.device(device))
     except DivergedError as error:
         failure = Failure(kind="diverged", reason=str(error))
+    except UnsoundError as error:
+        failure = Failure(kind="unsound", reason=str(error))
     except UserError as error:
         failure = Failure(kind="bad input", reason=str(error))
     except Exception as error:
@@ -69,7 +73,7 @@ def run(store: CellFolder, device: str) -> Result:
             kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
         )
         traceback.print_exc()
-    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure)
+    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure, origin=store.origin())
     store.write_result(result)
     return result
 
@@ -85,8 +89,12 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
+    if not store.last_checkpoint.exists():
+        store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
     dataset = data.load(config.dataset)
+    if config.content not in (None, dataset.fingerprint):
+        raise UserError("the pictures of dataset.path changed since the grid was read; run it again")
     method = build(config, dataset)
     restored = restore_shared(method, config, store)
     method.to(device)
@@ -122,6 +130,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
             parameters=sum(p.numel() for p in method.learned_parameters()),
             solver_parameters=method.solver_parameters(single.ways),
             transductive=scoring.measure_transductive(method, some),
+            order_dependent=scoring.measure_order_dependence(method, some),
         ),
         data=Data(name=dataset.name, sha256=dataset.sha256),
         provenance=Provenance(
@@ -133,6 +142,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
+        origin=store.origin(),
     )
     if tested is None:
         store.write_result(result)
@@ -144,8 +154,10 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
 def _load(method: "Method", path: Path) -> "Method":
     """Give the method the weights of a checkpoint."""
     from benchmark.cells import checkpoint
+    from benchmark.scoring.sound import check_weights
 
     method.load_state_dict(checkpoint.load(path)["method"])
+    check_weights(method)
     return method
 
 
@@ -159,11 +171,13 @@ def _train(
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
+    from benchmark.scoring.sound import check_weights
     from benchmark.training import kernel
     from benchmark.training.trainer import Progress, Trainer
     from methods.compiled import library
 
     if not method.learned_parameters():
+        check_weights(method)
         keeper.keep_best(method.state_dict())
         return Progress(steps=0, batch=0)
     trainer = Trainer(config, method, train, validation)
@@ -172,9 +186,11 @@ def _train(
         if trainer.progress.step > 0:
             library.choose(kernel.continue_with(trainer.progress.kernels or ["torch"]))  # none: a checkpoint of old
         store.drop_metrics_after(trainer.progress.step)
-    elif not trainer.decided:
-        trainer.decide()
-        keeper.keep_last(trainer.state())
+    else:
+        store.write_metrics([])  # of an attempt that was killed before its first checkpoint
+        if not trainer.decided:
+            trainer.decide()
+            keeper.keep_last(trainer.state())
     trainer.run(keeper)
     return trainer.progress
 

@@ -8,6 +8,7 @@ axis can be, and experiments/ for examples.
 
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from benchmark import data as datasets
 from benchmark.cells.config import CellConfig, TuneConfig
 from benchmark.cells.options import all_option_names, option_names, resolve_options
+from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
 from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
 from benchmark.grid.dataset_path import resolve_dataset_path
@@ -97,6 +100,7 @@ def read_grid(path: Path) -> Grid:
     notes = _find_pictures(cells, path.parent, problems)
     configs = [config for cell in cells if (config := _config(cell, methods, plugins, problems))]
     problems.raise_any()
+    configs = _identified(configs)
 
     distinct = tuple({config.key: config for config in configs}.values())
     values = {".".join(axis): tuple(axis_values(distinct, ".".join(axis))) for axis in axes}
@@ -188,6 +192,23 @@ def _find_pictures(cells: list[Settings], folder: Path, problems: Problems) -> t
         if note:
             notes[note] = None
     return tuple(notes)
+
+
+def _identified(configs: Iterable[CellConfig]) -> list[CellConfig]:
+    """The cells with the content of a user's own pictures, by which they are known; without, where these are not here.
+
+    What is wrong with the pictures is said when a cell needs them.
+    """
+    found: dict[DatasetConfig, str | None] = {}
+    for config in configs:
+        if not isinstance(config.dataset, FolderConfig):
+            found[config.dataset] = None
+        elif config.dataset not in found:
+            try:
+                found[config.dataset] = datasets.fingerprint(config.dataset)
+            except UserError:
+                found[config.dataset] = None
+    return [config.model_copy(update={"content": found[config.dataset]}) for config in configs]
 
 
 def _config(

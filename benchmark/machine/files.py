@@ -1,10 +1,11 @@
 """Writing files so that whatever is there is whole."""
 
 import contextlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from benchmark.errors import UserError
 
@@ -35,3 +36,19 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """`write_whole` for text."""
     write_whole(path, lambda file: file.write(text.encode()))
+
+
+def parse_json(content: bytes | str) -> Any:
+    """What JSON from a file says.
+
+    Raises:
+        ValueError: it is none, or has numbers that are none (`NaN`), or is nested too deep to be ours.
+    """
+    try:
+        return json.loads(content, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")

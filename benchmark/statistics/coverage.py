@@ -107,7 +107,7 @@ def to_figure(results: Sequence[Coverage]) -> "matplotlib.figure.Figure":
     """For means and for differences: each case a dot, by rule and number of seeds; the band is what is wanted."""
     import matplotlib.figure
 
-    looks = figure_style.looks(list(RULES))
+    looks = figure_style.looks({rule: (rule, "") for rule in RULES})
     figure = matplotlib.figure.Figure(figsize=(2 * figure_style.COLUMN, 3.2), layout="constrained")
     for axes, (quantity, title) in zip(figure.subplots(1, 2, sharey=True), QUANTITIES.items(), strict=True):
         axes.axhspan(*WANTED, color="#009E73", alpha=0.12, linewidth=0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
+def report_from_mlflow(uri: str | None, name: str, out: Path, *, overwrite: bool = False) -> Summary:
     """Write the report of a grid, as `benchmark.reporting.write_report` would from the run directory.
 
     Raises:
@@ -38,7 +38,7 @@ def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
             raise
         except Exception as error:
             raise UserError(f"MLflow at {uri} cannot be read: {brief(error)}") from error
-        return save_report(record, experiment, out)
+        return save_report(record, experiment, out, overwrite=overwrite)
 
 
 def _read(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cells.config import TuneConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
+from benchmark.cells.identity import standing
 from benchmark.errors import UserError
 from benchmark.execution.local import execute
 from benchmark.grid import Grid
@@ -71,6 +72,8 @@ class Tuning:
         while batch := search.propose():
             for trial in batch:
                 cell = self._experiment.cell(trial.config)
+                if cell.folder not in self._out and standing(trial.config, cell).state in ("outdated", "damaged"):
+                    cell.set_aside()
                 if (result := cell.result()) is not None:
                     search.tell(trial, result)
                     self._ended(search, trial)

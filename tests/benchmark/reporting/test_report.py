@@ -29,7 +29,7 @@ from benchmark.reporting.tables.results import budget
 from benchmark.reporting.tables.table import text
 from benchmark.statistics import fit_prior, two_way_interval
 from tests.benchmark.helpers import invoke
-from tests.benchmark.reporting.simulated import fail, finish, make_grid, simulate
+from tests.benchmark.reporting.simulated import fail, finish, make_grid, omniglot_sha256, simulate
 
 SKILL = {"protonet": 0.80, "ht-all": 0.90}
 
@@ -126,7 +126,7 @@ def test_provenance_names_everything_behind_the_numbers(written: tuple[Path, Pat
     facts = json.loads((written[0] / "provenance.json").read_text())
     assert facts["commits"] == ["c" * 40]
     assert facts["hardware"] == [{"processor": "A Processor", "cores": 2, "device": "cpu"}]
-    assert facts["datasets"] == [{"name": "omniglot", "sha256": "d" * 64}]
+    assert facts["datasets"] == [{"name": "omniglot", "sha256": omniglot_sha256()}]
     assert len(facts["test_episodes_sha256"]) == 1
     assert facts["training_hours"] == pytest.approx(10 * 1234.5 / 3600, abs=1e-3)
 

@@ -136,7 +136,8 @@ def test_ensembles_are_rows_of_their_own(tmp_path: Path) -> None:
         result = store.result()
         assert result is not None and result.test is not None
         better = np.minimum(store.test_accuracy() + 0.01, 1)
-        score = EnsembleScore(**result.test.model_dump(), steps=(100, 200, 300, 400, 500))
+        mean = float(better.mean(dtype="float64"))
+        score = EnsembleScore(**result.test.model_dump() | {"accuracy": mean}, steps=(100, 200, 300, 400, 500))
         store.write_result(result.model_copy(update={"ensemble": score}), None, None, better)
     summary = write_report(grid, experiment, tmp_path / "out")
     rows = {row.label: row for row in summary.rows}
