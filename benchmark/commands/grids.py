@@ -115,9 +115,7 @@ def run(
     todo = [p for p in planned if p.state != "done" and (p.state != "failed" or retry_failed)]
     device = resolve_device(device)
     preflight([p.config for p in todo])
-    for cell in todo:
-        cell.store.create(cell.config)
-        cell.store.forget_result()
+    todo = [p for p in todo if p.store.claim(p.config, again=retry_failed)]
     if todo:
         experiment.write_grid(read.text)
     workers = resolve_workers(workers, device)
