@@ -34,6 +34,7 @@ from pydantic import ValidationError
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.metrics import MetricsLine, lines
+from benchmark.cells.names import checked_name
 from benchmark.cells.result import FORMAT, Result
 from benchmark.errors import MachineError, UserError
 from benchmark.machine.files import make_folder, remove_temporaries, write_text, write_whole
@@ -277,7 +278,7 @@ class ExperimentFolder:
         """The folder of a cell, whether it exists or not."""
         width = size(config)
         text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
-        return CellFolder(self.folder / f"{config.method}{text}-seed{config.seed}-{config.key}")
+        return CellFolder(self.folder / f"{checked_name(config.method)}{text}-seed{config.seed}-{config.key}")
 
     def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark.errors import UserError
+from benchmark.machine.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from benchmark.cells.config import CellConfig
     from benchmark.cells.folder import ExperimentFolder
     from benchmark.grid import Grid
-    from benchmark.tracking.mirror import Mirror
+    from benchmark.tracking.mirror import FollowingMirror
 
-console = Console(soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 GridArgument = Annotated[Path, typer.Argument(help="The grid, a YAML file such as experiments/smoke/quickstart.yaml")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run directories")]
@@ -56,7 +56,7 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
 
 def open_tracking(
     uri: str | None, grid: "Grid", experiment: "ExperimentFolder", track: bool
-) -> "AbstractContextManager[Mirror | None]":
+) -> "AbstractContextManager[FollowingMirror | None]":
     """A mirror of the run in MLflow, or None with `--no-track`."""
     if not track:
         return nullcontext()

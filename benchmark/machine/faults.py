@@ -1,6 +1,9 @@
 """Telling the machine's faults from those of what runs on it."""
 
 import errno
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
 
 _OF_THE_MACHINE = {
     errno.ENOSPC,
@@ -34,3 +37,15 @@ def machine_fault(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY):
         return f"out of memory ({str(error).splitlines()[0][:200]})"
     return None
+
+
+def blamed(error: BaseException, files: Iterable[Path]) -> tuple[str, str]:
+    """The last place in these files that an error came through, or "", and one line with its class and message."""
+    names = {str(path) for path in files}
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if isinstance(error, SyntaxError) and error.filename in names:
+        return f"{error.filename}:{error.lineno}", f"SyntaxError: {error.msg}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in names:
+            return f"{frame.filename}:{frame.lineno}", text
+    return "", text

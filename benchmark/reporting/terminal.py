@@ -6,6 +6,7 @@ import rich.box
 import rich.table
 from rich.text import Text
 
+from benchmark.machine.terminal import Terminal
 from benchmark.reporting.tables.table import Estimate
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _TOO_MUCH_WHEN_NARROW = {"minutes", "ms_per_task", "transductive", "published", 
 def print_table(summary: "Summary", console: "Console") -> None:
     """Print what was found: the table, then the findings in words."""
     table = summary.table
+    shown_text = console.shown if isinstance(console, Terminal) else str
     shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, title=table.caption, title_justify="left", pad_edge=False)
     left_out = _TOO_MUCH | (_TOO_MUCH_WHEN_NARROW if console.width < 105 else set())
     columns = [column for column in table.columns if column.key not in left_out]
@@ -28,7 +30,8 @@ def print_table(summary: "Summary", console: "Console") -> None:
         numeric = any(isinstance(row.get(column.key), int | float | Estimate) for row in table.rows)
         shown.add_column(column.title, justify="right" if numeric else "left", overflow="fold")
     for values in table.rows:
-        texts = dict(zip((column.key for column in table.columns), table.cells(values), strict=True))
+        cells = map(shown_text, table.cells(values))
+        texts = dict(zip((column.key for column in table.columns), cells, strict=True))
         shown.add_row(*(Text(texts[column.key], style=_style(values.get(column.key))) for column in columns))
     console.print(shown)
     if any(row.interval and row.interval.kind == "episodes only" for row in summary.rows):

@@ -15,7 +15,7 @@ from benchmark.grid import Grid
 from benchmark.tuning.search import Search, Trial
 
 if TYPE_CHECKING:
-    from benchmark.tracking import Mirror
+    from benchmark.tracking import FollowingMirror
 
 
 def searches_of(grid: Grid, settings: TuneConfig) -> list[Search]:
@@ -37,7 +37,7 @@ class Tuning:
         self._waiting: deque[CellFolder] = deque()
         self._out: dict[Path, list[tuple[Search, Trial]]] = {}
 
-    def run(self, *, workers: int, device: str, mirror: "Mirror | None" = None) -> None:
+    def run(self, *, workers: int, device: str, mirror: "FollowingMirror | None" = None) -> None:
         """Run all trials that have no result yet; an exception stops the processes (trials can be continued)."""
         for search in self._searches:
             self._advance(search)

@@ -178,7 +178,7 @@ def too_large_a_file() -> None:
         (too_large_a_file, True),
         (lambda: bytearray(2**62), True),
         (lambda: Path("/nowhere/at/all").read_text(), False),
-        (lambda: {}["key"], False),
+        (lambda: {"a": 1}["key"], False),
     ],
 )
 def test_what_is_the_machines_fault(act: Callable[[], object], fault: bool) -> None:
