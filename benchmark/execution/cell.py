@@ -45,8 +45,7 @@ def main() -> int:
     prepare_process()
     store = CellFolder(arguments.folder)
     try:
-        with store.lock() as held:
-            result = store.result() or run(store, arguments.device, held)
+        result = run(store, arguments.device)
     except MachineError as error:
         print(error, file=sys.stderr)
         return MACHINE_STATUS
@@ -56,12 +55,18 @@ def main() -> int:
     return 0 if result.state == "done" else 1
 
 
-def run(store: CellFolder, device: str, held: Held) -> Result:
+def run(store: CellFolder, device: str) -> Result:
     """Run a cell to its end from wherever it stands; whatever goes wrong with it becomes its record.
 
     Raises:
         MachineError: what went wrong is not the cell's fault; it has no record and can be continued.
+        UserError: another process is writing this cell.
     """
+    with store.lock() as held:
+        return store.result() or _run(store, device, held)
+
+
+def _run(store: CellFolder, device: str, held: Held) -> Result:
     import torch
 
     from benchmark.training.trainer import DivergedError

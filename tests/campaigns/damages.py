@@ -5,8 +5,9 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _edited(path: Path, chance: random.Random) -> None:
         path.write_bytes(chance.randbytes(200))
 
 
-def _places(content: object):  # type: ignore[no-untyped-def]
+def _places(content: object) -> Iterator[tuple[Any, Any]]:
     if isinstance(content, dict | list):
         for key, value in list(content.items()) if isinstance(content, dict) else list(enumerate(content)):
             yield content, key

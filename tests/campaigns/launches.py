@@ -14,7 +14,7 @@ from benchmark.cells.folder import ExperimentFolder
 from tests.benchmark.helpers import ROOT
 from tests.campaigns import forked
 from tests.campaigns.subject import Subject
-from tests.campaigns.tally import Tally
+from tests.campaigns.tally import Outcome, Tally
 
 
 def signalled_launches(subject: Subject, tally: Tally, seconds: float, chance: random.Random) -> None:
@@ -98,7 +98,7 @@ def read_only_folders(subject: Subject, tally: Tally, disk: Path | None) -> None
                 ["adopt", subject.folder / "report", "--runs", place / "adopted"],
             ):
                 ended = forked.cli([*arguments], subject.folder, log)
-                outcome = "unclear" if ended.outcome == "right" else ended.outcome
+                outcome: Outcome = "unclear" if ended.outcome == "right" else ended.outcome
                 tally.add(outcome, f"{arguments[0]} into {place}: {ended.output[-300:]}")
         if disk is not None:
             for arguments in (["status", subject.grid], ["report", subject.grid, "--out", subject.folder / "from-ro"]):

@@ -20,7 +20,7 @@ def write_report(tallies: list[Tally], folder: Path, seconds: float, seed: int, 
     commit, changed = code_version()
     outcomes: tuple[Outcome, ...] = get_args(Outcome)
     totals = {outcome: sum(tally.outcomes[outcome] for tally in tallies) for outcome in outcomes}
-    about = {
+    about: dict[str, object] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "commit": commit,
         "uncommitted_changes": changed,

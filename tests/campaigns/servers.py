@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -57,7 +58,7 @@ def hanging_and_dying_servers(subject: Subject, tally: Tally, seconds: float, ch
         tally.add("right" if good else "lost", f"sync afterwards: {synced.stdout[-200:]} {synced.stderr[-200:]}")
 
 
-def _run(kind: str, behind: str, grid: Path, folder: Path):  # type: ignore[no-untyped-def]
+def _run(kind: str, behind: str, grid: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
     asked = 0
     dead = threading.Event()
 
