@@ -53,6 +53,21 @@ class GeneratesWeights(Protocol):
 
 
 @runtime_checkable
+class ExchangesKernels(Protocol):
+    """Can classify a task with the convolutions that it wrote for another one: `benchmark.scoring.swap_test`."""
+
+    @property
+    def written_convolutions(self) -> int:
+        """How many there are; with 0, as when only the last layer is written, there is nothing to exchange."""
+
+    def logits_with_kernels_of(self, episode: Episode, donors: Tensor) -> Tensor:
+        """Logits (T, Q, N) of each task with the generated convolutions of task `donors[t]`, (T,) int64.
+
+        Everything else is the task's own, and made anew from its support set as seen through these convolutions.
+        """
+
+
+@runtime_checkable
 class HasSharedExtractor(Protocol):
     """Layers read features of one extractor, which may start from what another run has learnt."""
 

@@ -42,7 +42,7 @@ class Method(nn.Module, ABC):
 
     A subclass declares `Config`, a frozen dataclass whose fields are the method's options, takes
     `(config, setting)` in its constructor, and implements `forward` and `solver_parameters`.
-    Tasks are independent: nothing may flow between the T tasks of one call.
+    Tasks are independent: in `eval` mode nothing may flow between the T tasks of one call.
     """
 
     Config: ClassVar[type[Any]]

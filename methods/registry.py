@@ -42,6 +42,7 @@ _HOMES = {
     "ht": "methods.hypertransformer.model",
     "ht-logits": "methods.hypertransformer.model",
     "ht-all": "methods.hypertransformer.model",
+    "ht-static": "methods.hypertransformer.model",
     "ht-continual": "methods.hypertransformer.continual",
     "ht-merged": "methods.hypertransformer.continual",
     "protonet-continual": "methods.protonet.continual",

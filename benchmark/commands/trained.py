@@ -1,8 +1,9 @@
 """Commands on one trained cell: inspect, generate, predict."""
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from benchmark.commands.common import JsonOption, console, require
 from benchmark.machine.terminal import Terminal
+
+if TYPE_CHECKING:
+    from benchmark.scoring.swap_test import SwapTest
 
 RunArgument = Annotated[Path, typer.Argument(help="A cell's run directory, such as runs/quickstart/ht-all-8ch-seed0-…")]
 SupportOption = Annotated[Path, typer.Option(help="Folder with a folder of pictures per class")]
@@ -39,11 +43,16 @@ def inspect(
         print(json.dumps(seen.as_json(), indent=1))
         return
     _say(f"test episode {episode}: accuracy {seen.accuracy:.1%}, classes {', '.join(seen.class_names)}")
-    table = Table("weights", "share of variance between tasks", "attention to support images", box=None)
+    table = Table("weights", "share of variance between tasks", "between domains", "change between two tasks",
+                  "attention to support images", box=None)  # fmt: skip
     for name, share in seen.variation_share.items():
         attention = seen.support_attention.get(name.partition(".")[0])
-        table.add_row(name, f"{share:.2g}", "" if attention is None else f"{attention:.0%}")
+        domains = f"{seen.domain_share[name]:.2g}" if name in seen.domain_share else ""
+        change = f"{math.sqrt(2 * share):.1%}"  # of two independent tasks, relative to the spread of the weights
+        table.add_row(name, f"{share:.2g}", domains, change, "" if attention is None else f"{attention:.0%}")
     console.print(table)
+    if seen.swap is not None:
+        _say("\naccuracy with the convolutions written for " + _swapped(seen.swap))
     _say(f"\nwritten to {seen.folder}: {', '.join(seen.figures)}, each .png and .svg")
 
 
@@ -87,10 +96,10 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Classify your own pictures. Exit status 1 if some of them cannot be read."""
-    from benchmark.trained import prediction as prediction
+    from benchmark.trained.prediction import classify
     from benchmark.trained.run import load_run
 
-    answer = prediction.predict(load_run(run), support, query, invert, unlabelled)
+    answer = classify(load_run(run), support, query, invert, unlabelled)
     if as_json:
         rows: list[dict[str, Any]] = [
             {"file": str(p.file), "label": p.label, "probability": p.probability, "probabilities": p.probabilities}
@@ -108,6 +117,12 @@ def predict(
         Terminal(stderr=True, soft_wrap=True).print(problem, style="red", highlight=False, markup=False)
     if answer.unreadable:
         raise typer.Exit(1)
+
+
+def _swapped(swap: "SwapTest") -> str:
+    others = {"another task of its domain": swap.same_domain, "a task of another domain": swap.other_domain}
+    known = [f"{whose} {value:.1%}" for whose, value in others.items() if value is not None]
+    return ", ".join([f"the task itself {swap.own:.1%}", *known])
 
 
 def _say(text: str) -> None:

@@ -1,10 +1,11 @@
 """Options of each dataset, typed; light enough to read a grid without importing torch."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from benchmark.data.pixels.domains import PLANES, Domain
 from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.pixels.rotations import Rotations
 from benchmark.machine.frozen import Frozen
@@ -15,6 +16,25 @@ class DatasetSection(Frozen):
 
     normalization: ClassVar[Normalization | None] = None
     """Of the pixels in episodes; None: they are in [0, 1]."""
+
+    domains: tuple[Domain, ...] | Literal["planes"] = ()
+    """How the images of a task are shown, see `benchmark.data.pixels.domains`; none: as they are."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records from before there were domains stay the same to the last byte."""
+        values: dict[str, Any] = dump(self)
+        return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, value: tuple[Domain, ...] | Literal["planes"]) -> tuple[Domain, ...]:
+        named = PLANES if value == "planes" else value
+        if len(set(named)) != len(named):
+            raise ValueError(f"name each domain once, not {list(named)}")
+        if len({domain in PLANES for domain in named}) > 1:
+            raise ValueError("first-plane and second-plane have twice the channels; do not mix them with other domains")
+        return named
 
 
 class OmniglotConfig(DatasetSection):

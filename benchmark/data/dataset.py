@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data.pixels.augmentation import Augmentation
+from benchmark.data.pixels.domains import PLANES, Domain
 from benchmark.data.pixels.normalization import Normalization
 from benchmark.data.pixels.rotations import Rotations
 
@@ -28,6 +29,8 @@ class ClassImages:
         rotations: see `Rotations`.
         normalization: of the pixels in episodes; None leaves them in [0, 1].
         augmentation: of every image of an episode; None changes nothing. For training only.
+        domains: ways to show the images, one of them for each episode (`benchmark.data.pixels.domains`);
+            none: as they are.
     """
 
     images: Tensor
@@ -36,6 +39,7 @@ class ClassImages:
     rotations: Rotations = "none"
     normalization: Normalization | None = None
     augmentation: Augmentation | None = None
+    domains: tuple[Domain, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -74,9 +78,9 @@ class ClassImages:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """(C, H, W) of the images in episodes."""
         _, c, h, w = self.images.shape
-        return c, h, w
+        return c * (2 if self.domains and self.domains[0] in PLANES else 1), h, w
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,17 @@ class Dataset:
     name: str
     sha256: str
     splits: Mapping[str, ClassImages]
+
+    def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
+        """The same images, shown in one of the domains in each episode."""
+
+        def shown(images: ClassImages) -> ClassImages:
+            known = images.normalization
+            if known is not None and domains[0] in PLANES:
+                known = Normalization(known.mean * 2, known.std * 2)
+            return replace(images, domains=domains, normalization=known)
+
+        return replace(self, splits={name: shown(images) for name, images in self.splits.items()})
 
     @property
     def split_sha256(self) -> str:

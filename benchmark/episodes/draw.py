@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.data.pixels.augmentation import RANDOM_NUMBERS
+from benchmark.data.pixels.domains import PERMUTATIONS
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64: 2**64 / golden ratio, splitmix64's increment
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
@@ -86,6 +87,19 @@ def augmentation_numbers(drawn: Draw) -> Tensor:
     number_TNKR = _hash(image_TNK[..., None] + _salted(torch.arange(RANDOM_NUMBERS, device=image_TNK.device), 6))
     # 20 bits: so far from 1 that a product with a small whole number is not rounded up to that number.
     return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
+
+
+def domains_of(images: ClassImages, drawn: Draw) -> Tensor:
+    """Which of `images.domains` each episode has, (T,) int64: a function of stream and index, never shown to a method.
+
+    A task sequence has one domain throughout.
+    """
+    return _shift_right(_hash(drawn.episodes + _salted(torch.zeros_like(drawn.episodes), 7)), 33) % len(images.domains)
+
+
+def permutations_of(drawn: Draw) -> Tensor:
+    """(T, N, K) int64 below PERMUTATIONS: the permutation that shuffles each image in a domain of planes."""
+    return _hash(_hash(drawn.episodes[:, None, None] + _salted(drawn.rows, 5))) & (PERMUTATIONS - 1)
 
 
 def _salted(x: Tensor, salt: int) -> Tensor:

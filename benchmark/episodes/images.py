@@ -5,8 +5,9 @@ from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
+from benchmark.data.pixels.domains import shown
 from benchmark.data.pixels.normalization import Normalization
-from benchmark.episodes.draw import Draw, augmentation_numbers
+from benchmark.episodes.draw import Draw, augmentation_numbers, domains_of, permutations_of
 from methods.episode import UNLABELLED, Episode
 
 
@@ -24,6 +25,8 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
     if images.augmentation is not None:
         numbers = augmentation_numbers(drawn).to(device)
         pixels = images.augmentation(pixels.flatten(0, 2), numbers.flatten(0, 2)).view_as(pixels)
+    if images.domains:
+        pixels = _in_domains(pixels, images, drawn)
     labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
 
     shots_px, unlabelled_px, query_px = pixels.split([shape.shots, shape.unlabelled, shape.queries], dim=2)
@@ -36,6 +39,17 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
         query_labels=labels[..., per_class - shape.queries :].flatten(1, 2),
         ways=ways,
         classes=drawn.classes[:, :ways].to(device) if identities else None,
+    )
+
+
+def _in_domains(pixels: Tensor, images: ClassImages, drawn: Draw) -> Tensor:
+    """Pixels (T, N, K, C, H, W) as the domain of each episode shows them."""
+    permutations = permutations_of(drawn).to(pixels.device)
+    return torch.stack(
+        [
+            shown(one.flatten(0, 1), images.domains[domain], rows.flatten()).unflatten(0, one.shape[:2])
+            for one, domain, rows in zip(pixels, domains_of(images, drawn).tolist(), permutations, strict=True)
+        ]
     )
 
 

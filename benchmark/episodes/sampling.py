@@ -5,10 +5,11 @@ import json
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import draw
+from benchmark.episodes.draw import domains_of, draw
 from benchmark.episodes.images import gather
 from benchmark.episodes.sequences import in_steps
 from benchmark.errors import UserError
@@ -81,6 +82,10 @@ def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig,
     digest = hashlib.sha256(f"{dataset_sha256}:{settings}".encode())
     for start in range(0, count, 100):
         drawn = draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count)))
-        for part in (drawn.classes, drawn.rows, drawn.rotations):
+        parts: tuple[Tensor, ...] = (drawn.classes, drawn.rows, drawn.rotations)
+        if images.domains:  # without, the digest is as before there were domains
+            digest.update(json.dumps(images.domains).encode())
+            parts = (*parts, domains_of(images, drawn))
+        for part in parts:
             digest.update(part.contiguous().numpy().astype("<i8").tobytes())
     return digest.hexdigest()

@@ -9,22 +9,23 @@ from torch import Tensor
 
 from benchmark import data
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import draw, stream
+from benchmark.episodes.draw import domains_of, draw, stream
 from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
 from benchmark.machine.files import make_folder
+from benchmark.scoring.swap_test import SwapTest, swap_test
 from benchmark.trained.run import TrainedRun
 from methods import registry
 from methods.capabilities import GeneratesWeights
 from methods.episode import Episode
 from methods.sequences import ContinualMethod, TaskSequence
-from methods.variation import variation_share
+from methods.variation import domain_share, variation_share
 
 SIDE_BY_SIDE = 4
 """Episodes whose weights are drawn next to each other: the one asked for and those after it."""
 VARIATION_EPISODES = 64
-"""Test episodes over which variation is measured."""
+"""Test episodes over which variation and the swap test are measured."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Inspection:
         class_names: of its classes, by label.
         accuracy: on its queries.
         variation_share: by generated tensor, over the first `VARIATION_EPISODES` test episodes; see `variation_share`.
+        domain_share: the part of each that is between domains; empty without domains.
+        swap: what the same episodes lose with other tasks' convolutions; None without generated convolutions.
         support_attention: by generated layer, the part of the weight tokens' attention that goes to support images,
             mean over tokens, heads and transformer layers; empty if the run's attention is sigmoid and sums to nothing
             in particular.
@@ -47,6 +50,8 @@ class Inspection:
     class_names: tuple[str, ...]
     accuracy: float
     variation_share: dict[str, float]
+    domain_share: dict[str, float]
+    swap: SwapTest | None
     support_attention: dict[str, float]
     folder: Path
     figures: tuple[str, ...]
@@ -77,8 +82,13 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     test = stream("test", config.test.seed)
     drawn = draw(images, shape.whole, test, torch.tensor([index]))
     episode = sample(images, shape, test, index, 1)
-    shares = [method.generated_weights(sample(images, shape, test, i, 16)) for i in range(0, VARIATION_EPISODES, 16)]
-    variation = {name: float(variation_share(torch.cat([one[name] for one in shares]))) for name in shares[0]}
+    parts = [method.generated_weights(sample(images, shape, test, i, 16)) for i in range(0, VARIATION_EPISODES, 16)]
+    written_for_each = {name: torch.cat([one[name] for one in parts]) for name in parts[0]}
+    variation = {name: float(variation_share(weights)) for name, weights in written_for_each.items()}
+    between_domains: dict[str, float] = {}
+    if images.domains:
+        domains = domains_of(images, draw(images, shape.whole, test, torch.arange(VARIATION_EPISODES)))
+        between_domains = {name: float(domain_share(weights, domains)) for name, weights in written_for_each.items()}
     attention = method.attention_to_support(episode)
     to_support = {} if not method.attention_is_a_share() else {
         layer: sum(float(weights.sum(-1).mean()) for weights in found.values()) / len(found)
@@ -106,6 +116,8 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
         class_names=tuple(images.names[int(c) % len(images.names)] for c in drawn.classes[0, : episode.ways]),
         accuracy=float((method(episode).argmax(-1) == episode.query_labels).float().mean()),
         variation_share=variation,
+        domain_share=between_domains,
+        swap=swap_test(method, images, shape, test, VARIATION_EPISODES),
         support_attention=to_support,
         folder=out,
         figures=("attention", "weights", "variation"),

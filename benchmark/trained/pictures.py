@@ -113,6 +113,11 @@ def bright_ink(images: Tensor, invert: Invert) -> tuple[Tensor, Tensor]:
 
 
 def _read(run: TrainedRun, file: Path) -> Tensor:
+    if run.config.dataset.domains:
+        raise UserError(
+            f"{run.folder} was trained with dataset.domains, which pictures of your own do not have;"
+            " use a run without them"
+        )
     channels, side, _ = run.setting.image_shape
     return read_image(file, side, colour=channels == 3)
 

@@ -34,7 +34,7 @@ class Predictions:
 
 
 @torch.inference_mode()
-def predict(
+def classify(
     run: TrainedRun,
     support_folder: Path,
     query_folder: Path,

@@ -21,6 +21,7 @@ from benchmark.episodes.draw import stream
 from benchmark.episodes.sampling import sample
 from benchmark.machine.clock import clock
 from benchmark.scoring.scoring import accuracies
+from benchmark.scoring.swap_test import swap_test
 from benchmark.training import batch_size
 from benchmark.training.optimizer import build_optimizer, learning_rate
 from methods.method import Method
@@ -33,6 +34,9 @@ GOLDEN_RATIO = 0.6180339887498949
 
 TRIAL_STEPS = 1_000_000
 """Length of the imagined training from which steps are tried."""
+
+SWAP_EPISODES = 32
+"""Validation episodes of the swap test: each is classified up to three times."""
 
 DIAGNOSTIC_EPISODES = 16
 """Validation episodes that `Method.diagnostics` sees."""
@@ -204,7 +208,7 @@ class Trainer:
             keeper.keep_best(self.method.state_dict())
         if self._joins_ensemble(accuracy):
             keeper.keep_member(progress.step, self.method.state_dict())
-        record |= self._diagnostics()
+        record |= self._diagnostics() | self._swap_test()
         # Validation costs wall time, not training time.
         self._marks = (clock(self.device), self._marks[1])
         record |= {metrics.VALIDATION_ACCURACY: accuracy, metrics.BEST_VALIDATION_ACCURACY: progress.best_accuracy}
@@ -224,6 +228,12 @@ class Trainer:
         """What the method says about itself on the first validation episodes, in `eval` mode."""
         shape, validation = self.config.test_episodes, stream("validation", 0)
         return self.method.diagnostics(sample(self.validation_images, shape, validation, 0, DIAGNOSTIC_EPISODES))
+
+    def _swap_test(self) -> dict[str, float]:
+        """What exchanged kernels cost on the first validation episodes, for methods that have any."""
+        shape, validation = self.config.test_episodes, stream("validation", 0)
+        found = swap_test(self.method, self.validation_images, shape, validation, SWAP_EPISODES)
+        return {} if found is None else found.as_metrics()
 
     def _count_time(self) -> None:
         now = (clock(self.device), time.monotonic())

@@ -34,6 +34,9 @@ class HyperTransformerConfig:
         separate_query_normalization: the query pass has its own trained normalisation scales and offsets.
 
     Transformers, one per generated layer; D is the token width:
+        convolution_tokens: the sample tokens that the convolutions' transformers read: one per support image
+            ("support"), or as many learned constants as there are ways ("learned"), and then the generated
+            convolutions are the same for every task. The linear layer's are of the support images either way.
         generator: "encoder" reads weight and sample tokens together; "encoder-decoder" adds a decoder over the same
             tokens; "separate" encodes the sample tokens and decodes the weight tokens.
         transformer_layers, heads: size of each encoder and decoder.
@@ -49,8 +52,11 @@ class HyperTransformerConfig:
         shared_layers: convolutions of the extractor whose features all layers share; 0: no shared features.
         shared_features: how many.
         shared_padding: of those convolutions; "valid" needs at least 7, 15 or 31 pixels for 2, 3 or 4 of them.
-        shared_normalization: batch-normalise after each of them, if any, with the statistics of the task's support
-            images.
+        shared_normalization: normalise after each of them, if any.
+        shared_statistics: with the statistics of the task's support images ("support"), of each image by itself over
+            channels and pixels ("image"), of the support images of all tasks of a step in training and their running
+            averages in evaluation ("batch": ordinary batch normalisation), or with mean 0 and variance 1 ("fixed": an
+            affine map, as the authors' `3-layer-bn`, whose moving statistics are never updated).
         local_features: filters of the extractor in front of each generated layer; None: as many as the larger of the
             layer's input and output channels; 0: only shared features.
         logits_features: the last layer's local features: extracted ("default"), the flattened activations
@@ -91,6 +97,7 @@ class HyperTransformerConfig:
     query_statistics: Literal["batch", "support", "image"] = "batch"
     separate_query_normalization: bool = False
 
+    convolution_tokens: Literal["support", "learned"] = "support"
     generator: Literal["encoder", "encoder-decoder", "separate"] = "encoder"
     transformer_layers: int = searched(3, Range(1, 4))
     heads: int = 2
@@ -106,6 +113,7 @@ class HyperTransformerConfig:
     shared_features: int = searched(32, (16, 32, 64))
     shared_padding: Literal["same", "valid"] = "same"
     shared_normalization: bool = True
+    shared_statistics: Literal["support", "image", "batch", "fixed"] = "support"
     local_features: int | None = None
     logits_features: Literal["default", "passthrough", "mix"] = "default"
     nonlinear_logits_features: bool = False
@@ -168,6 +176,10 @@ class HyperTransformerConfig:
             (self.generate_bias and not convolutions, "generate_bias needs generated convolutions"),
             (self.generate_normalization and not convolutions, "generate_normalization needs generated convolutions"),
             (spatial and not convolutions, "allocation 'spatial' needs generated convolutions"),
+            (
+                self.convolution_tokens == "learned" and not convolutions,
+                "convolution_tokens 'learned' needs generated convolutions",
+            ),
             (spatial and self.generate_bias, "generate_bias needs allocation 'output'"),
             (spatial and self.generate_normalization, "generate_normalization needs allocation 'output'"),
             (
@@ -200,6 +212,10 @@ class HyperTransformerConfig:
             (
                 self.nonlinear_logits_features and self.logits_features == "passthrough",
                 "nonlinear_logits_features needs logits_features 'default' or 'mix'",
+            ),
+            (
+                self.shared_statistics != "support" and not (self.shared_normalization and self.shared_layers),
+                f"shared_statistics {self.shared_statistics!r} needs shared_layers and shared_normalization",
             ),
             (self.shared_dropout > 0 and self.shared_layers == 0, "shared_dropout needs shared_layers"),
             (self.class_loss > 0 and self.shared_layers == 0, "class_loss needs shared_layers"),

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,25 @@ class ConvolutionWriter(Method):
             x, weights, parts[name] = layer(x, labels, shared, dropped, None if previous is None else previous[name])
             blocks.append(weights)
         return Convolutions(blocks, parts, x, shared, dropped)
+
+    @property
+    def written_convolutions(self) -> int:
+        """How many of the convolutions are generated."""
+        return sum(self.config.generated_blocks)
+
+    def exchanged(self, written: Convolutions, images: Tensor, donors: Tensor) -> Convolutions:
+        """What `write` gave for support images (T, S, C, H, W), but with task t's convolutions those of `donors[t]`.
+
+        Normalisation and the activations of the support set are the task's own.
+        """
+        x, blocks, parts = group_tasks(images), [], {}
+        for number, layer in enumerate(self.convolutions, start=1):
+            name = f"conv{number}"
+            assert isinstance(layer, ConvLayer)
+            parts[name] = {part: tensor[donors] for part, tensor in written.parts[name].items()}
+            x, weights = layer.apply_parts(x, parts[name], len(images))
+            blocks.append(weights)
+        return replace(written, blocks=blocks, parts=parts, support=x)
 
     @abstractmethod
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:

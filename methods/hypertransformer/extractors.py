@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.networks.conv4 import KERNEL_SIZE, convolve, normalise, ungroup_tasks
+from methods.networks.conv4 import KERNEL_SIZE, NORM_EPS, convolve, normalise, ungroup_tasks
+from methods.networks.normalisation import Statistics
+
+RUNNING = 0.1
+"""Weight of a step's statistics in the running averages, PyTorch's default."""
 
 
 class SharedConv(nn.Module):
@@ -33,7 +37,9 @@ class SharedFeatures(nn.Module):
 
     With "same" padding and stride 2 the original (TensorFlow) pads even sizes at the bottom right, this pads them at
     the top left: the same network looking at images turned by 180 degrees. The optional normalisation uses the
-    statistics of the task's support images, always.
+    statistics that `shared_statistics` names. The task's own ("support") make the mean of these features over the
+    support set the same for every task; those of all tasks of a step ("batch") do not, and are kept as running averages
+    (buffers), with which evaluation normalises: there tasks stay independent.
     """
 
     def __init__(self, channels: int, config: HyperTransformerConfig) -> None:
@@ -49,6 +55,10 @@ class SharedFeatures(nn.Module):
             if config.shared_normalization:
                 self.scales.append(nn.Parameter(torch.ones(width)))
                 self.offsets.append(nn.Parameter(torch.zeros(width)))
+            if config.shared_normalization and config.shared_statistics == "batch":
+                self.register_buffer(f"mean{layer}", torch.zeros(width))
+                self.register_buffer(f"variance{layer}", torch.ones(width))
+        self.statistics = config.shared_statistics
         self.dropout = nn.Dropout(config.shared_dropout)
 
     def forward(self, x: Tensor, tasks: int) -> Tensor:
@@ -56,8 +66,22 @@ class SharedFeatures(nn.Module):
         for layer, convolution in enumerate(self.convolutions):
             x = F.relu(convolution(x, tasks))
             if self.scales:
-                x = normalise(x, self.scales[layer].expand(tasks, -1), self.offsets[layer].expand(tasks, -1))
+                x = self._normalised(x, layer, tasks)
         return self.dropout(_pixel_mean(x, tasks))
+
+    def _normalised(self, x: Tensor, layer: int, tasks: int) -> Tensor:
+        scale, offset = self.scales[layer], self.offsets[layer]
+        if self.statistics == "batch":
+            # The numbers lie in the order (S, H, W, T, C): tasks become columns of wider images, a view.
+            mean, variance = self.get_buffer(f"mean{layer}"), self.get_buffer(f"variance{layer}")
+            pixels = x.permute(0, 2, 3, 1)
+            wide = pixels.reshape(*pixels.shape[:2], -1, len(scale)).permute(0, 3, 1, 2)
+            wide = F.batch_norm(wide, mean, variance, scale, offset, self.training, RUNNING, NORM_EPS)
+            return wide.permute(0, 2, 3, 1).reshape(pixels.shape).permute(0, 3, 1, 2)
+        scale, offset = scale.expand(tasks, -1), offset.expand(tasks, -1)
+        if self.statistics == "fixed":
+            return normalise(x, scale, offset, Statistics(x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])))
+        return normalise(x, scale, offset, "image" if self.statistics == "image" else None)
 
 
 class LocalFeatures(nn.Module):

@@ -1,6 +1,7 @@
 """The generator of one layer: from the support set's activations in front of a layer to the layer's weights."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.hypertransformer.config import HyperTransformerConfig
@@ -40,10 +41,7 @@ class LayerGenerator(nn.Module):
         self.block = block
         features = local.width + passthrough + (config.shared_features if config.shared_layers else 0)
         self.tokens = Tokens(ways, weight_tokens, config.embedding)
-        self.weight_width = config.embedding + block
-        self.sample_width = config.embedding + features
-        if config.generator != "separate":  # one sequence, one width
-            self.weight_width = self.sample_width = max(self.weight_width, self.sample_width)
+        self.weight_width, self.sample_width = token_widths(block, features, config)
         self.transformer = WeightTransformer(self.weight_width, self.sample_width, config)
 
     def forward(
@@ -74,7 +72,62 @@ class LayerGenerator(nn.Module):
         return self.tokens.read_weights(self.transformer(weights, samples, dropped), self.block)
 
 
-def convolution_generator(inputs: int, side: int, ways: int, config: HyperTransformerConfig) -> LayerGenerator:
+class StaticGenerator(nn.Module):
+    """As `LayerGenerator`, but the transformer reads learned constants instead of support images.
+
+    Nothing of the support set reaches it, so it writes the same blocks for every task: an ordinary trained convolution,
+    expressed through a transformer. The constants are drawn from N(0, 1), and each has as many numbers as a support
+    image's token would have, so that the transformer has the same size.
+
+    Args:
+        samples: how many constants.
+        features: numbers in each, besides the embedding and the shared features.
+        weight_tokens: how many blocks.
+        block: numbers in each.
+        config: the options.
+    """
+
+    def __init__(
+        self, samples: int, features: int, weight_tokens: int, block: int, config: HyperTransformerConfig
+    ) -> None:
+        super().__init__()
+        self.block = block
+        features += config.shared_features if config.shared_layers else 0
+        self.tokens = Tokens(None, weight_tokens, config.embedding)
+        self.weight_width, self.sample_width = token_widths(block, features, config)
+        self.samples = nn.Parameter(torch.randn(samples, config.embedding + features))
+        self.transformer = WeightTransformer(self.weight_width, self.sample_width, config)
+
+    def forward(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        shared: Tensor | None = None,
+        dropped: Tensor | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Blocks (T, weight_tokens, block), written once and expanded over tasks; see `LayerGenerator`.
+
+        They depend on `previous` if that is given, and on nothing else.
+        """
+        tasks = 1 if previous is None else len(previous)
+        samples = F.pad(self.samples, (0, self.sample_width - self.samples.shape[-1])).expand(tasks, -1, -1)
+        weights = self.tokens.weight_tokens(tasks, self.weight_width, previous)
+        blocks = self.tokens.read_weights(self.transformer(weights, samples), self.block)
+        return blocks.expand(len(labels), -1, -1)
+
+
+def token_widths(block: int, features: int, config: HyperTransformerConfig) -> tuple[int, int]:
+    """Widths of weight tokens for blocks of `block` numbers and of sample tokens with `features` features."""
+    weight, sample = config.embedding + block, config.embedding + features
+    if config.generator != "separate":  # one sequence, one width
+        weight = sample = max(weight, sample)
+    return weight, sample
+
+
+def convolution_generator(
+    inputs: int, side: int, ways: int, config: HyperTransformerConfig
+) -> LayerGenerator | StaticGenerator:
     """The generator of a convolution with `inputs` input channels on images of `side` pixels."""
     outputs = config.channels
     area = config.kernel_size**2
@@ -84,6 +137,8 @@ def convolution_generator(inputs: int, side: int, ways: int, config: HyperTransf
         weight_tokens, block = area, inputs * outputs
     features = max(inputs, outputs) if config.local_features is None else config.local_features
     local = LocalFeatures(inputs, features, side, LOCAL_LAYERS, config.local_dropout, kernel_size=config.kernel_size)
+    if config.convolution_tokens == "learned":
+        return StaticGenerator(ways, local.width, weight_tokens, block, config)  # of `local` only its width counts
     return LayerGenerator(local, 0, weight_tokens, block, ways, config)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from methods.episode import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.generator import LayerGenerator
 from methods.hypertransformer.layers import ConvLayer, LinearLayer
 from methods.hypertransformer.transformer import Attention
 
@@ -27,7 +28,8 @@ class WeightsGenerator(Protocol):
 def attention_to_support(model: WeightsGenerator, episode: Episode) -> dict[str, dict[str, Tensor]]:
     """How much the weight tokens of each generated layer attend to each support image.
 
-    Of a task sequence, in the last step, and to the support images that are read then.
+    Of a task sequence, in the last step, and to the support images that are read then. Layers whose transformer reads
+    learned constants are left out.
 
     Returns:
         By generated layer ("conv1" to "conv4", "linear"), then by attention ("encoder 1", "decoder 2 memory"):
@@ -36,7 +38,7 @@ def attention_to_support(model: WeightsGenerator, episode: Episode) -> dict[str,
     last = getattr(model, "linear", None)
     generators = {"linear": last.generator} if isinstance(last, LinearLayer) else {}
     for number, layer in enumerate(model.convolutions, start=1):
-        if isinstance(layer, ConvLayer) and layer.generator is not None:
+        if isinstance(layer, ConvLayer) and isinstance(layer.generator, LayerGenerator):
             generators[f"conv{number}"] = layer.generator
     with ExitStack() as stack:
         recorded = {n: stack.enter_context(recorded_attention(g.transformer)) for n, g in generators.items()}

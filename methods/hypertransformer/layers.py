@@ -63,13 +63,17 @@ class ConvLayer(nn.Module):
         if self.generator is not None:
             start = None if previous is None else conv_blocks(previous, self.config)
             parts = conv_weights(self.generator(x, labels, shared, dropped, start), self.config)
-        support = self._weights(parts, labels.shape[0], self.norm)
-        query = support if self.query_norm is None else self._weights(parts, labels.shape[0], self.query_norm)
+        return *self.apply_parts(x, parts, labels.shape[0]), parts
+
+    def apply_parts(self, x: Tensor, parts: Parts, tasks: int) -> tuple[Tensor, ConvWeights]:
+        """Push support images x (S, T*Cin, H, W) through the layer that these parts make, of this task or another."""
+        support = self._weights(parts, tasks, self.norm)
+        query = support if self.query_norm is None else self._weights(parts, tasks, self.query_norm)
         x = activate(x, support, self.config.architecture)
         if self.config.query_statistics == "batch":
-            return normalise(x, support.scale, support.offset), query, parts
+            return normalise(x, support.scale, support.offset), query
         known = statistics(x) if self.config.query_statistics == "support" else self.config.query_statistics
-        return normalise(x, support.scale, support.offset, known), replace(query, statistics=known), parts
+        return normalise(x, support.scale, support.offset, known), replace(query, statistics=known)
 
     @property
     def written(self) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.hypertransformer.convolutions import ConvolutionWriter
+from methods.hypertransformer.convolutions import Convolutions, ConvolutionWriter
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
 from methods.networks.conv4 import NetworkWeights, features, flatten, group_tasks, linear, trunk
@@ -30,6 +30,12 @@ class _Solution:
 @register("ht", "HyperTransformer: a transformer writes the network that solves the task")
 @register("ht-logits", "HyperTransformer that writes the last layer only", typical=True, generated_layers="logits")
 @register("ht-all", "HyperTransformer that writes all layers", typical=True, generated_layers="all")
+@register(
+    "ht-static",
+    "control for ht-all: its convolutions are written from learned constants, the same for every task",
+    generated_layers="all",
+    convolution_tokens="learned",
+)
 class HyperTransformer(ConvolutionWriter):
     """Writes a small network for each task, layer by layer, from its support set, and classifies the queries with it.
 
@@ -37,6 +43,10 @@ class HyperTransformer(ConvolutionWriter):
     front of that layer, features of the image itself, an embedding of its label) and one per block of weights, and
     returns the blocks; the support set then passes through the new layer, and the next one is generated. Training
     minimises the cross-entropy of the queries through all of this; nothing is adapted by gradients at test time.
+
+    `ht-static` is the control for every claim about generated convolutions: the same transformers write all layers, but
+    those of the convolutions see nothing of the support set. At equal steps `ht-all` less `ht-static` is what writing
+    convolutions for the task gains, `ht-static` less `ht-logits` what it gains to train them through a transformer.
 
     This follows the authors' TensorFlow code (google-research, `hypertransformer`), with these differences: support
     and query sets are disjoint (a matter of the episodes), several tasks make one step, and dropout in front of the
@@ -68,6 +78,15 @@ class HyperTransformer(ConvolutionWriter):
     def classify(self, weights: NetworkWeights, images: Tensor) -> Tensor:
         """Logits (T, B, N) of images (T, B, C, H, W) in [0, 1]."""
         return self._logits(trunk(images, weights.blocks, weights.architecture)[-1], weights)
+
+    def logits_with_kernels_of(self, episode: Episode, donors: Tensor) -> Tensor:
+        """Logits (T, Q, N) as `forward`, but task t has the convolutions written for task `donors[t]`.
+
+        Its last layer is written from its own support set, as seen through them.
+        """
+        written = self.write(episode.support_images, episode.support_labels)
+        solution = self._finish(self.exchanged(written, episode.support_images, donors), episode.support_labels)
+        return self.classify(solution.weights, episode.query_images)
 
     def generated_weights(self, episode: Episode) -> dict[str, Tensor]:
         """What the transformers write for each task, each (T, ...), as in "conv1.kernel" or "linear.bias".
@@ -109,8 +128,9 @@ class HyperTransformer(ConvolutionWriter):
         return Loss(total, parts)
 
     def _solve(self, episode: Episode) -> _Solution:
-        labels = episode.support_labels
-        written = self.write(episode.support_images, labels)
+        return self._finish(self.write(episode.support_images, episode.support_labels), episode.support_labels)
+
+    def _finish(self, written: Convolutions, labels: Tensor) -> _Solution:
         last, parts = self.linear(written.support, labels, written.shared, written.dropped)
         weights = NetworkWeights(written.blocks, last, self.config.architecture)
         return _Solution(weights, {**written.parts, "linear": parts}, written.shared)

@@ -13,19 +13,21 @@ from methods.episode import UNLABELLED
 
 class Tokens(nn.Module):
     """The learned parts of one layer's tokens: a table of N + 1 label embeddings, the last one for "no label", and one
-    embedding per weight token, all drawn from N(0, 1).
+    embedding per weight token, all drawn from N(0, 1). No table without `ways`, where sample tokens are not of images.
     """
 
-    def __init__(self, ways: int, weight_tokens: int, embedding: int) -> None:
+    def __init__(self, ways: int | None, weight_tokens: int, embedding: int) -> None:
         super().__init__()
-        self.ways = ways
         self.embedding = embedding
-        self.labels = nn.Parameter(torch.randn(ways + 1, embedding))
+        self.labels: nn.Parameter | None = None
+        if ways is not None:
+            self.labels = nn.Parameter(torch.randn(ways + 1, embedding))
         self.weights = nn.Parameter(torch.randn(weight_tokens, embedding))
 
     def sample_tokens(self, features: Tensor, labels: Tensor, width: int) -> Tensor:
         """(T, S, width) from features (T, S, d) and labels (T, S)."""
-        rows = torch.where(labels == UNLABELLED, self.ways, labels)
+        assert self.labels is not None
+        rows = torch.where(labels == UNLABELLED, len(self.labels) - 1, labels)
         tokens = torch.cat([F.embedding(rows, self.labels), features], dim=-1)
         return F.pad(tokens, (0, width - tokens.shape[-1]))
 

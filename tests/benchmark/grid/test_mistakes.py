@@ -25,9 +25,9 @@ from tests.benchmark.toy_grids import BASE, errors
         (
             ("glyphs", "glyphs, sede: 1"),
             2,
-            "unknown key 'sede' in dataset; did you mean 'seed'? known are name, train_c",
+            "unknown key 'sede' in dataset; did you mean 'seed'? known are domains, name, train_c",
         ),
-        (("glyphs", "glyphs, split: ht"), 2, "unknown key 'split' in dataset; known are name, train_classes"),
+        (("glyphs", "glyphs, split: ht"), 2, "unknown key 'split' in dataset; known are domains, name, train_classes"),
         (("ways: 5", "ways: 1"), 3, "episodes.ways should be at least 2, found 1"),
         (("ways: 5", "ways: five"), 3, "episodes.ways should be a whole number, found 'five' (text)"),
         (("ways: 5", "ways: '5'"), 3, "episodes.ways should be a whole number, found '5' (text)"),

@@ -20,7 +20,7 @@ from methods.hypertransformer.config import HyperTransformerConfig
 from methods.hypertransformer.inspection import attention_to_support, attention_weights
 from methods.hypertransformer.model import HyperTransformer
 from methods.hypertransformer.transformer import Attention
-from methods.variation import variation_share
+from methods.variation import domain_share, variation_share
 from tests.benchmark.helpers import invoke
 from tests.benchmark.trained_runs import train
 from tests.methods.helpers import random_episode, reorder_support, setting_for
@@ -34,6 +34,17 @@ def test_variation_share_is_the_variance_between_tasks_over_all_variance() -> No
     between = sum((flat[t, i] - flat[:, i].mean()) ** 2 for t in range(7) for i in range(12))
     total = sum((flat[t, i] - grand) ** 2 for t in range(7) for i in range(12))
     assert float(variation_share(torch.from_numpy(weights))) == pytest.approx(between / total)
+
+
+def test_domain_share_is_the_variance_of_the_domains_means() -> None:
+    draw = np.random.default_rng(1)
+    weights, domains = draw.normal(size=(12, 5)), np.array([0, 1, 2] * 4)
+    weights += 3 * domains[:, None]
+    means = np.stack([weights[domains == domain].mean(0) for domain in range(3)])
+    expected = means.var(axis=0).mean() / weights.var()  # domains of equal size
+    found = float(domain_share(torch.from_numpy(weights), torch.from_numpy(domains)))
+    assert found == pytest.approx(expected)
+    assert found < float(variation_share(torch.from_numpy(weights)))
 
 
 def test_variation_share_of_networks_that_ignore_or_are_all_support() -> None:
@@ -128,6 +139,17 @@ def test_inspect_draws_and_tells_about_a_test_episode(tmp_path: Path) -> None:
     assert all(0 <= share <= 1 for share in seen["support_attention"].values())
     drawn = {path.name for path in (folder / "inspect").iterdir()}
     assert drawn == {f"{name}.{kind}" for name in seen["figures"] for kind in ("png", "svg")}
+
+
+def test_inspect_tells_domains_apart(tmp_path: Path) -> None:
+    glyphs = {"name": "glyphs", "domains": ["identity", "invert"]}
+    folder = train(tmp_path / "cell", "ht-all", model={"channels": 4}, dataset=glyphs)
+    seen = inspect_run(load_run(folder), 0, folder / "inspect")
+    assert seen.domain_share.keys() == seen.variation_share.keys()
+    assert all(0 <= seen.domain_share[name] <= share for name, share in seen.variation_share.items())
+    assert seen.swap is not None and None not in (seen.swap.same_domain, seen.swap.other_domain)
+    said = invoke("inspect", folder).stdout
+    assert f"the task itself {seen.swap.own:.1%}" in said and "a task of another domain" in said
 
 
 @pytest.mark.parametrize("method", ["ht-continual", "ht-merged"])

@@ -15,7 +15,7 @@ from benchmark.execution.cell import run
 from benchmark.grid import Grid, read_grid
 from benchmark.tracking import sync
 from benchmark.trained.pictures import read_queries, read_support
-from benchmark.trained.prediction import predict
+from benchmark.trained.prediction import classify
 from benchmark.trained.run import load_run
 from tests.benchmark.helpers import ROOT, write_grid
 from tests.benchmark.tracking.mirrored import run_of, runs
@@ -70,7 +70,7 @@ def test_models_datasets_and_figures(uri: str, trained: tuple[Grid, ExperimentFo
     assert model.status.value == "READY"
     assert {metric.key: metric.value for metric in model.metrics or []}["test/accuracy"] == result.test.accuracy
     (tmp_path / "task.json").write_text(json.dumps({"inputs": task(hyper, support, query)}))
-    expected = [p.probabilities for p in predict(load_run(hyper.folder), support, query).predictions]
+    expected = [p.probabilities for p in classify(load_run(hyper.folder), support, query).predictions]
     (tmp_path / "elsewhere").mkdir()
     command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/{model_id}"]
     command += ["-i", str(tmp_path / "task.json"), "-o", str(tmp_path / "out.json")]
@@ -97,7 +97,7 @@ def test_model_brings_its_plugin(trained: tuple[Grid, ExperimentFolder], tmp_pat
     write_model(own, tmp_path / "model")
     support, query = hand_made_folders(tmp_path / "hand", classes=3, queries=1)
     inputs = task(own, support, query)
-    expected = [list(p.probabilities.values()) for p in predict(load_run(own.folder), support, query).predictions]
+    expected = [list(p.probabilities.values()) for p in classify(load_run(own.folder), support, query).predictions]
     (tmp_path / "my_methods.py").unlink()
     (tmp_path / "task.json").write_text(json.dumps(inputs))
     code = """

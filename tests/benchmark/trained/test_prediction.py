@@ -12,7 +12,7 @@ from benchmark import data
 from benchmark.data.glyphs import draw
 from benchmark.errors import UserError
 from benchmark.trained.pictures import bright_ink, read_queries, read_support
-from benchmark.trained.prediction import predict
+from benchmark.trained.prediction import classify
 from benchmark.trained.run import load_run
 from methods import registry
 from tests.benchmark.helpers import SCRATCH_METHODS, invoke
@@ -76,7 +76,7 @@ def test_unlabelled_pictures_join_the_support_set(tmp_path: Path) -> None:
     assert torch.equal(together.images[5:], read_queries(run, query, "auto").images)
     assert torch.equal(together.images[:5], read_support(run, support, "auto").images)
     assert "15 of 15 inverted" in together.note
-    without, informed = predict(run, support, query), predict(run, support, query, unlabelled_folder=query)
+    without, informed = classify(run, support, query), classify(run, support, query, unlabelled_folder=query)
     assert without.predictions[0].probabilities != informed.predictions[0].probabilities
     assert any("trained without unlabelled pictures" in note for note in informed.notes)
     with pytest.raises(UserError, match=r"--unlabelled .*nowhere is not a folder"):
@@ -106,12 +106,12 @@ def test_input_that_makes_no_task_is_refused(trained: Path, tmp_path: Path) -> N
         (query / "x", "not a folder"),
     ):
         with pytest.raises(UserError, match=message):
-            predict(run, folder, query)
+            classify(run, folder, query)
     with pytest.raises(UserError, match="has no images"):
-        predict(run, support, empty)
+        classify(run, support, empty)
     (support / "char0" / "broken.png").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"broken\.png cannot be read"):
-        predict(run, support, query)
+        classify(run, support, query)
     for file in query.rglob("*.png"):
         file.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"char0\.png(.|\n)*char4\.png"):
@@ -122,14 +122,14 @@ def test_every_method_predicts_and_says_what_it_looks_at(tmp_path: Path) -> None
     registry.load_plugin(SCRATCH_METHODS)
     support, query = hand_made_folders(tmp_path, queries=1)
     other = train(tmp_path / "other", "linear-mean", plugins=[str(SCRATCH_METHODS)])
-    answer = predict(load_run(other), support, query)
+    answer = classify(load_run(other), support, query)
     assert len(answer.predictions) == 5
     assert not any("transductive" in note for note in answer.notes)
-    transductive = predict(load_run(train(tmp_path / "ht", "ht-logits")), support, query)
+    transductive = classify(load_run(train(tmp_path / "ht", "ht-logits")), support, query)
     assert any("transductive" in note for note in transductive.notes)
     (support / "char0" / "second.png").write_bytes((support / "char0" / "sample.png").read_bytes())
     assert any(
-        "1 picture(s) per class; these have 1-2" in note for note in predict(load_run(other), support, query).notes
+        "1 picture(s) per class; these have 1-2" in note for note in classify(load_run(other), support, query).notes
     )
 
 

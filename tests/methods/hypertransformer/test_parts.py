@@ -123,6 +123,7 @@ def test_no_feed_forward_and_a_linear_one():
 def test_tokens_by_hand():
     layer = Tokens(ways=3, weight_tokens=2, embedding=4)
     features = torch.randn(1, 2, 3)
+    assert layer.labels is not None
     samples = layer.sample_tokens(features, torch.tensor([[2, -1]]), width=9)
     expected = torch.stack([layer.labels[2], layer.labels[3]])  # the row after the last class means "no label"
     assert torch.equal(samples[0, :, :4], expected)

@@ -1,5 +1,6 @@
-"""What counts as a HyperTransformer whose generated convolutions are the same for every task."""
+"""What a table says about how generated kernels depend on the task."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.reporting.adopt import adopt
 from benchmark.reporting.record import Record, collect
-from benchmark.reporting.remarks.same_kernels import same_for_all_tasks
+from benchmark.reporting.remarks.exchanged_kernels import change_between_tasks, cost
 from benchmark.reporting.summary import summarize
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
@@ -50,14 +51,43 @@ def test_they_survive_a_report_and_adoption(record: Record, tmp_path: Path) -> N
     assert collect(make_grid(channels=(8,), seeds=(0, 1)), other).cells == record.cells
 
 
-@pytest.mark.parametrize(("said", "same"), [(SAME, True), (VARIED, False), (LAST_LAYER_ONLY, False), ({}, False)])
-def test_the_rule(record: Record, said: dict[str, float], same: bool) -> None:
-    assert same_for_all_tasks(record.cells[0].model_copy(update={"diagnostics": said})) is same
+SWAPPED = SAME | {"swap/own": 0.7, "swap/same_domain": 0.69, "swap/other_domain": 0.1}
 
 
-def test_the_table_tells(record: Record) -> None:
-    table = summarize(record).table
+@pytest.mark.parametrize(
+    ("said", "change"), [(SAME, 0.0006**0.5), (VARIED, 0.5**0.5), (LAST_LAYER_ONLY, None), ({}, None)]
+)
+def test_change_is_the_root_of_twice_the_largest_share(
+    record: Record, said: dict[str, float], change: float | None
+) -> None:
+    cell = record.cells[0].model_copy(update={"diagnostics": said})
+    assert change_between_tasks(cell) == (None if change is None else pytest.approx(change))
+
+
+def test_cost_is_what_is_lost(record: Record) -> None:
+    cell = record.cells[0].model_copy(update={"diagnostics": SWAPPED})
+    assert cost(cell, "swap/same_domain") == pytest.approx(0.01)
+    assert cost(cell, "swap/other_domain") == pytest.approx(0.6)
+    assert cost(record.cells[0], "swap/same_domain") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (SAME, "kernels change by 2.4 % between tasks"),
+        (
+            SWAPPED,
+            "kernels change by 2.4 % between tasks, another task's cost 1.0 points, another domain's cost 60.0 points",
+        ),
+    ],
+)
+def test_the_table_tells(record: Record, said: dict[str, float], note: str) -> None:
+    cells = tuple(
+        cell.model_copy(update={"diagnostics": said}) if cell.config.method == "ht-all" else cell
+        for cell in record.cells
+    )
+    table = summarize(replace(record, cells=cells)).table
     notes = {row["method"]: str(row["note"]) for row in table.rows}
     assert "kernels" not in notes["protonet"]
-    assert notes["ht-all"].endswith("same kernels for all tasks in 1 of 2 seeds")
-    assert sum(note.startswith("same kernels for all tasks: ") for note in table.notes) == 1
+    assert notes["ht-all"].endswith(note)
+    assert sum(line.startswith("kernels change by: ") for line in table.notes) == 1
