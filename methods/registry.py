@@ -82,7 +82,7 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
     """Class decorator: make a learner available as `name`, with the options in `fixed` set for good.
 
     Raises:
-        ValueError: the name would not do in paths and tables.
+        ValueError: the name would not do in paths and tables, or is a built-in learner's.
         TypeError: the class is not derived from `Method`, or its Config is no dataclass.
     """
     if len(name) > 60 or not _NAME.fullmatch(name):
@@ -96,6 +96,8 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
             raise TypeError(f"{name!r} should be a class derived from methods.Method, found {learner!r}")
         if not dataclasses.is_dataclass(getattr(learner, "Config", None)):
             raise TypeError(f"the Config of {name!r} ({learner.__name__}) should be a dataclass")
+        if name in _HOMES and (learner.__module__ != _HOMES[name] or name in _registered):
+            raise ValueError(f"{name!r} is a built-in method; register yours under another name")
         _registered[name] = Registered(name, learner, summary, fixed, typical)
         return learner
 

@@ -154,6 +154,8 @@ class CellConfig(Frozen):
     """Everything that determines a cell's numbers.
 
     `tuning` marks a trial of `htbench tune`: it is scored on validation episodes and never sees the test split.
+    `content` is the SHA-256 of a user's own pictures, which identifies them instead of `dataset.path`; see
+    `benchmark.data.fingerprint`.
     """
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
@@ -166,6 +168,7 @@ class CellConfig(Frozen):
     timeout_minutes: float | None = Field(None, gt=0, le=10_000_000)
     plugins: tuple[str, ...] = ()
     tuning: bool = False
+    content: str | None = None
 
     @field_validator("method")
     @classmethod
@@ -179,6 +182,15 @@ class CellConfig(Frozen):
         Settings at their default, settings that repeat another (`test.queries` equal to `episodes.queries`) and
         settings without effect (`momentum` with Adam) do not count.
         """
+        settings = self.settings(exclude_defaults=True)
+        for section in ("episodes", "test"):
+            if not settings.get(section):
+                settings.pop(section, None)
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def settings(self, *, exclude_defaults: bool = False) -> dict[str, Any]:
+        """The settings that its numbers depend on, by section, as plain data; see `key`."""
         train, test, episodes = self.train, self.test, self.episodes
         unused = {"decay_rate", "decay_steps"} if train.schedule != "exponential" else set()
         unused |= {"momentum"} if train.optimizer != "sgd" else set()
@@ -186,22 +198,19 @@ class CellConfig(Frozen):
         unused |= {name for name in ("ways", "shots", "queries") if getattr(train, name) == getattr(episodes, name)}
         unused_test = {"queries"} if test.queries == episodes.queries else set()
         unused_test |= {"tasks"} if self.followed_episodes.tasks == episodes.tasks else set()
-        settings = self.model_dump(
+        unused_data = {"path"} if self.content is not None else set()
+        return self.model_dump(
             mode="json",
-            exclude_defaults=True,
+            exclude_defaults=exclude_defaults,
             exclude={
                 "timeout_minutes": True,
                 "plugins": True,
+                "dataset": unused_data,
                 "train": unused,
                 "test": unused_test,
                 "episodes": {"scenario"} if self.followed_episodes.tasks == 1 else set(),
             },
         )
-        for section in ("episodes", "test"):
-            if not settings.get(section):
-                settings.pop(section, None)
-        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
     def train_episodes(self) -> EpisodesConfig:

@@ -4,6 +4,7 @@
       grid.yaml                   the grid as last run, resolved
       <method>-<width>ch-seed<seed>-<key>/   "ch" begins the name of the width option, `channels`
         cell.json                 the cell's configuration
+        origin.json               benchmark.cells.result.Origin: what training started from
         metrics.jsonl             one JSON object per line: {"step": 500, "train/loss": 0.7, ...}
         last.pt                   where to continue
         best.pt                   the method at its best validation accuracy
@@ -14,13 +15,15 @@
         result.json               benchmark.cells.result.Result, written last
         log.txt                   what the cell's process printed
         lock                      held by the process that writes the cell
+      superseded/<cell>-1/        an older result of the cell, kept when it was trained again
 
 Files are written under a temporary name, flushed and renamed: whatever is there is whole.
 """
 
 import contextlib
 import fcntl
-import json
+import hashlib
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -29,17 +32,27 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, npy_bytes, read_npy
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.names import checked_name
-from benchmark.cells.result import FORMAT, Result
+from benchmark.cells.result import FORMAT, Origin, Result
+from benchmark.data.configs import FolderConfig
 from benchmark.errors import MachineError, UserError
-from benchmark.machine.files import make_folder, remove_temporaries, write_text, write_whole
+from benchmark.machine.files import make_folder, parse_json, remove_temporaries, write_text, write_whole
 
-State = Literal["missing", "running", "interrupted", "done", "failed"]
+SUPERSEDED = "superseded"
+"""Where older results of cells are kept."""
+
+TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"
+
+State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
+"""What has become of a cell. "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`;
+"outdated", as seen from today only: made from something else, see `benchmark.cells.identity`."""
 
 
 @dataclass(frozen=True)
@@ -105,27 +118,79 @@ class CellFolder:
         make_folder(self.folder)
         write_text(self.folder / "cell.json", config.model_dump_json(indent=1))
 
-    def claim(self, config: CellConfig, *, again: bool) -> bool:
-        """Make the cell ready for a process that runs it; False if it has a record by now.
+    def record(self) -> bytes | None:
+        """The record's bytes, whatever they are; None while there is none."""
+        try:
+            return (self.folder / "result.json").read_bytes()
+        except OSError:
+            return None
+
+    def claim(self, config: CellConfig, *, planned: bytes | None) -> bool:
+        """Make the cell ready for a process that runs it; False if it has another record than when that was planned.
 
         What was planned may be out of date: another launch may have finished the cell since. So its record is looked
-        at under the lock; with `again`, that of a failed cell is deleted.
+        at again under the lock, and the one that was `planned` to be replaced is deleted.
 
         Raises:
             UserError: another process is writing this cell.
         """
         make_folder(self.folder)
         with self.lock():
-            result = self.result()
-            if result is not None and (result.state == "done" or not again):
+            if self.record() != planned:
                 return False
             self.create(config)
             self.forget_result()
         return True
 
     def config(self) -> CellConfig:
-        """The cell's configuration."""
-        return CellConfig.model_validate_json((self.folder / "cell.json").read_text())
+        """The cell's configuration.
+
+        Raises:
+            FileNotFoundError: there is none.
+            DamagedError: it is damaged or of another version.
+        """
+        path = self.folder / "cell.json"
+        try:
+            return CellConfig.model_validate(parse_json(path.read_bytes()))
+        except (ValueError, ValidationError, IsADirectoryError, PermissionError) as error:
+            raise DamagedError(f"{path} is damaged or of another version ({_brief(error)})") from error
+
+    def write_origin(self, origin: Origin) -> None:
+        """Keep what training starts from, for its record."""
+        write_text(self.folder / "origin.json", origin.model_dump_json(indent=1))
+
+    def origin(self) -> Origin:
+        """What training started from; says nothing where nothing is kept.
+
+        Raises:
+            DamagedError: it is damaged.
+        """
+        path = self.folder / "origin.json"
+        try:
+            return Origin.model_validate(parse_json(path.read_bytes()))
+        except FileNotFoundError:
+            return Origin()
+        except (OSError, ValueError, ValidationError) as error:
+            raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
+
+    def set_aside(self, *, planned: bytes | None) -> Path | None:
+        """Move the folder out of the way, into `superseded/` beside it, and return where it is now.
+
+        None if it has another record than when that was planned: see `claim`.
+
+        Raises:
+            UserError: another process is writing this cell, or it cannot be moved.
+        """
+        kept = self.folder.parent / SUPERSEDED
+        with self.lock():
+            if self.record() != planned:
+                return None
+            try:
+                kept.mkdir(exist_ok=True)
+                number = next(n for n in itertools.count(1) if not (kept / f"{self.folder.name}-{n}").exists())
+                return self.folder.rename(kept / f"{self.folder.name}-{number}")
+            except OSError as error:
+                raise UserError(f"cannot move {self.folder} aside: {error.strerror}") from error
 
     def state(self) -> State:
         """What has become of the cell."""
@@ -133,30 +198,57 @@ class CellFolder:
             return "missing"
         if self.is_locked():
             return "running"
+        if self.damage():
+            return "damaged"
         result = self.result()
         if result is not None:
             return result.state
         return "interrupted" if self.last_checkpoint.exists() else "missing"
 
+    def damage(self) -> str:
+        """Why the cell's files cannot be trusted, in one line; empty if nothing is wrong with them.
+
+        Looks at everything but checkpoints, which are checked when they are used.
+        """
+        try:
+            self.config()
+            self.origin()
+            result = self.result()
+            if result is not None and result.test is not None:
+                self.test_accuracy()
+            if result is not None and result.ensemble is not None:
+                self.ensemble_accuracy()
+            if result is not None and result.continual is not None:
+                self.test_matrices()
+            self.metrics()
+        except DamagedError as error:
+            return str(error)
+        return ""
+
     def result(self) -> Result | None:
         """The record, or None while there is none.
 
         Raises:
-            UserError: the record is damaged or was written by a newer htbench.
+            DamagedError: the record is damaged, not of this cell, or was written by a newer htbench.
         """
         path = self.folder / "result.json"
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text())
-            if record.get("format", 0) > FORMAT:
-                raise UserError(
-                    f"{path} was written by a newer htbench (format {record['format']}, this one reads {FORMAT});"
-                    " upgrade"
+            record = parse_json(path.read_bytes())
+            if not isinstance(record, dict):
+                raise ValueError("it holds no record")
+            written = record.get("format", 0)
+            if isinstance(written, int) and written > FORMAT:
+                raise DamagedError(
+                    f"{path} was written by a newer htbench (format {written}, this one reads {FORMAT}); upgrade"
                 )
-            return Result.model_validate(record)
-        except (ValueError, ValidationError) as error:
-            raise UserError(f"{path} is damaged ({error}); delete the folder to run the cell again") from error
+            result = Result.model_validate(record)
+        except (OSError, ValueError, ValidationError) as error:
+            raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
+        if result.failure is None and result.test is None and result.training is None:
+            raise DamagedError(f"{path} is damaged (it has neither numbers nor a failure)")
+        return result
 
     def write_result(
         self,
@@ -165,42 +257,93 @@ class CellFolder:
         test_matrices: np.ndarray | None = None,
         ensemble_accuracy: np.ndarray | None = None,
     ) -> None:
-        """Write the record, and before it the test accuracies per episode and matrices per task sequence."""
+        """Write the record, and before it the test accuracies per episode and matrices per task sequence.
+
+        The record gets the SHA-256 of these arrays and of the checkpoints that are there.
+        """
         if test_accuracy is not None:
-            self._write_array("test_accuracy.npy", test_accuracy)
+            self._write_array(TEST_ACCURACY, test_accuracy)
         if ensemble_accuracy is not None:
-            self._write_array("ensemble_accuracy.npy", ensemble_accuracy)
+            self._write_array(ENSEMBLE_ACCURACY, ensemble_accuracy)
         if test_matrices is not None:
-            self._write_array("test_matrices.npy", test_matrices)
+            self._write_array(TEST_MATRICES, test_matrices)
+        if result.failure is None:
+            kept = sorted([*self.folder.glob("*.npy"), self.best_checkpoint, *self.folder.glob("member-*.pt")])
+            hashes = {path.name: file_sha256(path) for path in kept if path.exists()}
+            result = result.model_copy(update={"sha256": hashes})
         write_text(self.folder / "result.json", result.model_dump_json(indent=1))
 
-    def test_accuracy(self) -> np.ndarray:
-        """Per-episode test accuracies, (episodes,) float32."""
-        return self._read_array("test_accuracy.npy")
+    def test_accuracy(self) -> NDArray[np.float32]:
+        """Per-episode test accuracies, (episodes,) float32.
 
-    def ensemble_accuracy(self) -> np.ndarray:
-        """Per-episode test accuracies of the ensemble, (episodes,) float32."""
-        return self._read_array("ensemble_accuracy.npy")
+        Raises:
+            DamagedError: they are not those of the record.
+        """
+        result = self._finished()
+        assert result.test is not None
+        return check_accuracy(self._read_array(TEST_ACCURACY, result), result.test, self._name(TEST_ACCURACY))
 
-    def test_matrices(self) -> np.ndarray:
-        """Accuracy matrices of task sequences, (episodes, steps, tasks) float32; see `benchmark.scoring.forgetting`."""
-        return self._read_array("test_matrices.npy")
+    def ensemble_accuracy(self) -> NDArray[np.float32]:
+        """Per-episode test accuracies of the ensemble, (episodes,) float32; raises as `test_accuracy`."""
+        result = self._finished()
+        assert result.ensemble is not None
+        return check_accuracy(
+            self._read_array(ENSEMBLE_ACCURACY, result), result.ensemble, self._name(ENSEMBLE_ACCURACY)
+        )
+
+    def test_matrices(self) -> NDArray[np.float32]:
+        """Accuracy matrices of task sequences, (episodes, steps, tasks) float32; see `benchmark.scoring.forgetting`.
+
+        Raises as `test_accuracy`.
+        """
+        result = self._finished()
+        assert result.test is not None
+        return check_matrices(self._read_array(TEST_MATRICES, result), result.test.episodes, self._name(TEST_MATRICES))
+
+    def check_checkpoint(self, path: Path) -> None:
+        """Refuse a checkpoint of a finished cell that is not the one it was tested with.
+
+        Raises:
+            DamagedError: another file than the record's.
+        """
+        result = self.result()
+        if result is not None and path.name in result.sha256:
+            check_sha256(path, file_sha256(path), result.sha256[path.name])
+
+    def _finished(self) -> Result:
+        result = self.result()
+        if result is None:
+            raise DamagedError(f"{self.folder} has no record")
+        return result
+
+    def _name(self, file: str) -> str:
+        return str(self.folder / file)
 
     def _write_array(self, name: str, values: np.ndarray) -> None:
-        write_whole(self.folder / name, lambda file: np.save(file, values.astype(np.float32)))
+        write_whole(self.folder / name, lambda file: file.write(npy_bytes(values)))
 
-    def _read_array(self, name: str) -> np.ndarray:
-        values: np.ndarray = np.load(self.folder / name, allow_pickle=False)
-        return values
+    def _read_array(self, name: str, result: Result) -> NDArray[np.float32]:
+        return read_npy(self.folder / name, result.sha256.get(name))
 
     def metrics(self) -> list[MetricsLine]:
-        """All lines in the order written; a torn one (a kill while writing) is left out."""
+        """All lines in the order written; a torn one at the end (a kill while writing) is left out.
+
+        Raises:
+            DamagedError: some other line is none of metrics.
+        """
         if not self.metrics_file.exists():
             return []
+        try:
+            content = self.metrics_file.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise DamagedError(f"{self.metrics_file} cannot be read: {error.strerror}") from error
         found = []
-        for line in self.metrics_file.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(MetricsLine.from_json(line))
+        for number, line in enumerate(content, 1):
+            try:
+                found.append(MetricsLine.from_json(line.decode()))
+            except ValueError as error:
+                if number < len(content) or line.endswith(b"\n"):
+                    raise DamagedError(f"{self.metrics_file} is damaged in line {number} ({_brief(error)})") from error
         return found
 
     def write_metrics(self, metrics: Iterable[MetricsLine]) -> None:
@@ -268,6 +411,20 @@ class CellFolder:
         return False
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _brief(error: Exception) -> str:
+    """An error in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 @dataclass(frozen=True)
 class ExperimentFolder:
     """The folder of one experiment: `runs/<name>`."""
@@ -279,6 +436,20 @@ class ExperimentFolder:
         width = size(config)
         text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
         return CellFolder(self.folder / f"{checked_name(config.method)}{text}-seed{config.seed}-{config.key}")
+
+    def recalled(self, configs: Iterable[CellConfig]) -> tuple[CellConfig, ...]:
+        """The cells; those whose pictures are not here now, so that their content is unknown, as they were last run."""
+        configs = tuple(configs)
+        if not any(isinstance(config.dataset, FolderConfig) and config.content is None for config in configs):
+            return configs
+        known: dict[str, str | None] = {}
+        for cell in sorted(self.cells(), key=lambda cell: (cell.folder / "cell.json").stat().st_mtime):
+            with contextlib.suppress(DamagedError):
+                config = cell.config()
+                known[config.model_copy(update={"content": None}).key] = config.content
+        return tuple(
+            config.model_copy(update={"content": config.content or known.get(config.key)}) for config in configs
+        )
 
     def cells(self) -> list[CellFolder]:
         """All cells that were ever started, sorted by folder name."""

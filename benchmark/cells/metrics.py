@@ -6,7 +6,10 @@ The names are those of MLflow's metrics too: what they are called stands here an
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from types import UnionType
 from typing import Any
+
+from benchmark.machine.files import parse_json
 
 TRAIN_LOSS = "train/loss"
 LEARNING_RATE = "train/learning_rate"
@@ -74,11 +77,14 @@ class MetricsLine:
         Raises:
             ValueError: it is torn, or not of this kind.
         """
-        record = json.loads(line)
-        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        record = parse_json(line)
+        if not isinstance(record, dict) or not _is_number(record.get("step"), int) or record["step"] < 0:
             raise ValueError("not a line of metrics: it has no step")
-        values = {name: float(value) for name, value in record.items() if _is_value(name, value)}
-        return cls(record["step"], values, record.get("time"))
+        values = {n: float(v) for n, v in record.items() if n not in ("step", "time") and _is_number(v, int | float)}
+        if not 0 <= values.get(VALIDATION_ACCURACY, 0) <= 1:
+            raise ValueError(f"{VALIDATION_ACCURACY} should be between 0 and 1, found {values[VALIDATION_ACCURACY]:g}")
+        time = record.get("time")
+        return cls(record["step"], values, time if _is_number(time, int | float) else None)
 
 
 def lines(metrics: Iterable[MetricsLine]) -> str:
@@ -86,5 +92,5 @@ def lines(metrics: Iterable[MetricsLine]) -> str:
     return "".join(line.to_json() + "\n" for line in metrics)
 
 
-def _is_value(name: str, value: Any) -> bool:
-    return name not in ("step", "time") and isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: Any, kind: type | UnionType) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

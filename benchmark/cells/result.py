@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from benchmark.machine.frozen import Frozen
 
 FORMAT = 1
@@ -19,8 +21,8 @@ class TestScore(Frozen):
 
     __test__ = False  # not a pytest class
 
-    accuracy: float
-    episodes: int
+    accuracy: float = Field(ge=0, le=1)
+    episodes: int = Field(ge=1)
     sha256: str
     seconds_per_task: float | None = None
 
@@ -70,11 +72,13 @@ class Model(Frozen):
 
     `parameters` are trained numbers, `solver_parameters` those in the network that classifies one task's queries.
     `transductive` is measured: whether a query's prediction changes when the other queries are dropped.
+    So is `order_dependent`: whether it changes with the query's place; None in records from before it was measured.
     """
 
     parameters: int
     solver_parameters: int
     transductive: bool
+    order_dependent: bool | None = None
 
 
 class Data(Frozen):
@@ -96,10 +100,22 @@ class Provenance(Frozen):
     finished: str
 
 
+class Origin(Frozen):
+    """What a result was made from, besides its configuration; None, or left out, is what was not recorded.
+
+    `options` are all options of the method, defaults included; `plugin` and `code` are SHA-256 of the source of the
+    method, if it is a user's, and of the built-in code that its numbers depend on: see `benchmark.cells.source`.
+    """
+
+    options: dict[str, Any] = Field({})
+    plugin: str | None = None
+    code: str | None = None
+
+
 class Failure(Frozen):
     """Why a cell has no numbers: `kind`, one line of `reason`, and the traceback if there is one."""
 
-    kind: Literal["crashed", "diverged", "timed out", "bad input"]
+    kind: Literal["crashed", "diverged", "timed out", "bad input", "unsound"]
     reason: str
     traceback: str = ""
 
@@ -107,7 +123,8 @@ class Failure(Frozen):
 class Result(Frozen):
     """A cell's record: `config` is the full resolved configuration; either `failure` or the numbers are set.
 
-    A trial of `htbench tune` has no `test`.
+    A trial of `htbench tune` has no `test`. `sha256` is of the files that belong to the numbers, by name: arrays of
+    scores and checkpoints; see `benchmark.cells.arrays`.
     """
 
     format: int = FORMAT
@@ -121,6 +138,8 @@ class Result(Frozen):
     model: Model | None = None
     data: Data | None = None
     provenance: Provenance | None = None
+    origin: Origin = Origin()
+    sha256: dict[str, str] = Field({})
 
     @property
     def state(self) -> Literal["done", "failed"]:

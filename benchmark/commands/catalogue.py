@@ -16,6 +16,8 @@ def data(grid: GridArgument) -> None:
 
     _, cells, _ = open_grid(grid, RUNS, None)
     for config in {c.dataset.model_dump_json(): c.dataset for c in cells}.values():
+        for line in datasets.account(config):
+            console.print(line, highlight=False, markup=False)
         dataset = datasets.load(config)
         console.print(f"{dataset.name}  sha256 {dataset.sha256}", highlight=False)
         console.print(f"  class split sha256 {dataset.split_sha256}", highlight=False)
@@ -23,6 +25,8 @@ def data(grid: GridArgument) -> None:
             n_images = int(images.first[-1])
             shape = "x".join(map(str, images.image_shape))
             console.print(f"  {name:<10} {images.classes:>5} classes  {n_images:>6} images of {shape}", highlight=False)
+        for remark in dataset.remarks:
+            console.print(f"  suspicious {remark}", highlight=False, markup=False)
 
 
 def methods(

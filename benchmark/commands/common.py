@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,8 +51,12 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
     from benchmark.grid import read_grid, select
 
     grid = read_grid(path)
+    for note in grid.notes:
+        Terminal(stderr=True, soft_wrap=True).print(f"note: {note}", style="yellow", markup=False, highlight=False)
+    experiment = ExperimentFolder(runs / grid.name)
+    grid = replace(grid, cells=experiment.recalled(grid.cells))
     cells = select(grid.cells, only) if only else grid.cells
-    return grid, cells, ExperimentFolder(runs / grid.name)
+    return grid, cells, experiment
 
 
 def open_tracking(

@@ -42,7 +42,7 @@ def plan(
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
     if timing:
-        preflight([p.config for p in planned if p.state == "missing"])
+        preflight([p.config for p in planned if p.state in ("missing", "outdated")])
         speeds: dict[str, float] = {}
         with console.status("") as status:
             for number, config in enumerate(unknown := unknown_speeds(planned), 1):
@@ -86,6 +86,7 @@ def _cell_json(planned: "PlannedCell") -> dict[str, Any]:
         "key": planned.config.key,
         "state": planned.state,
         "note": planned.note,
+        "stale": planned.stale,
         "remaining_seconds": planned.remaining_seconds,
         "accuracy": result.test.accuracy if result and result.test else None,
         "config": planned.config.model_dump(mode="json"),
@@ -98,24 +99,32 @@ def run(
     only: OnlyOption = None,
     workers: Annotated[int, typer.Option(min=0, help="Cells at a time; 0: one per core, or one on a GPU")] = 0,
     device: DeviceOption = "auto",
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed and damaged cells again")] = False,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Also run again what was made with other built-in code or data than today's")
+    ] = False,
     mlflow: UriOption = None,
     track: TrackOption = True,
 ) -> None:
-    """Run every cell that has no result yet, each in its own process; continue those that were interrupted."""
+    """Run every cell that has no result yet, each in its own process; continue those that were interrupted.
+
+    Results that were made from something else (a plugin since edited, another default) are kept aside and made again.
+    """
     from benchmark.execution.display import RunDisplay, duration
     from benchmark.execution.local import execute
     from benchmark.execution.plan import make_plan, preflight
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
+    records = {p.config.key: p.store.record() for p in planned}
     busy = [p.store.folder for p in planned if p.state == "running"]
     if busy:
         raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
-    todo = [p for p in planned if p.state != "done" and (p.state != "failed" or retry_failed)]
+    kept = {"done"} if retry_failed else {"done", "failed", "damaged"}
+    todo = [p for p in planned if p.state not in kept or (p.stale and stale)]
     device = resolve_device(device)
     preflight([p.config for p in todo])
-    todo = [p for p in todo if p.store.claim(p.config, again=retry_failed)]
+    todo = [p for p in todo if _made_ready(p, records[p.config.key])]
     if todo:
         experiment.write_grid(read.text)
     workers = resolve_workers(workers, device)
@@ -143,10 +152,23 @@ def run(
             f"{cell.state}: {cell.store.folder.name}  {cell.note}", style="red", highlight=False, markup=False
         )
     console.print(f"{len(final) - len(unfinished)} of {len(final)} cells done; htbench report {grid} makes the table")
-    if any(cell.state == "failed" for cell in unfinished):
-        console.print("failed cells run again with --retry-failed; a cell's log.txt has all it printed")
+    if any(cell.state in ("failed", "damaged") for cell in unfinished):
+        console.print("failed and damaged cells run again with --retry-failed; a cell's log.txt has all it printed")
+    if any(cell.stale for cell in final):
+        console.print("cells done with other code or data run again with --stale")
     if unfinished:
         raise typer.Exit(1)
+
+
+def _made_ready(cell: "PlannedCell", record: bytes | None) -> bool:
+    """Make a cell ready to be run, with what is to be replaced kept aside; False if another run has finished it."""
+    if cell.state in ("done", "damaged", "outdated"):
+        aside = cell.store.set_aside(planned=record)
+        if aside is None:
+            return False
+        console.print(f"kept aside: {aside}  {cell.note}", highlight=False, markup=False)
+        record = None
+    return cell.store.claim(cell.config, planned=record)
 
 
 def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:
@@ -162,6 +184,8 @@ def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None,
     else:
         console.print(plan_table(planned))
         console.print(f"\n{done} of {len(planned)} cells done")
+        if any(cell.stale for cell in planned):
+            console.print("cells done with other code or data run again with htbench run --stale")
     if done < len(planned):
         raise typer.Exit(1)
 
@@ -177,13 +201,23 @@ def report(
         str | None,
         typer.Option(help="Read this MLflow tracking server instead of a run directory; GRID is the grid's name"),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Even if the folder holds another grid, or finished cells not at hand")
+    ] = False,
 ) -> None:
     """Write tables, figures and the report of a grid, whatever of it is finished."""
     from benchmark.reporting import print_table, rebuild_all, rebuild_report, write_report
 
     if every:
-        for folder in rebuild_all(grid or RESULTS):
-            console.print(f"rebuilt {folder}/", highlight=False)
+        failed = 0
+        for folder, error in rebuild_all(grid or RESULTS):
+            failed += error is not None
+            if error is None:
+                console.print(f"rebuilt {folder}/", highlight=False)
+            else:
+                console.print(f"not rebuilt: {error}", style="red", highlight=False, markup=False)
+        if failed:
+            raise typer.Exit(1)
         return
     if grid is None:
         raise UserError("name a grid or a folder under results/, or give --all for all of these folders")
@@ -192,13 +226,13 @@ def report(
             from benchmark.tracking import report_from_mlflow
 
             folder = out or RESULTS / grid
-            summary = report_from_mlflow(from_mlflow, str(grid), folder)
+            summary = report_from_mlflow(from_mlflow, str(grid), folder, overwrite=overwrite)
         elif grid.is_dir():
             summary, folder = rebuild_report(grid), grid
         else:
             read, _, experiment = open_grid(grid, runs, None)
             folder = out or RESULTS / read.name
-            summary = write_report(read, experiment, folder)
+            summary = write_report(read, experiment, folder, overwrite=overwrite)
     print_table(summary, console)
     console.print(f"\nwritten to {folder}/: table.md, table.csv, figures, report.html", highlight=False)
 

@@ -9,12 +9,16 @@ To add a dataset:
 Nothing else: `load` finds the file by the configuration's name.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.configs import DatasetConfig
-from benchmark.data.files.places import data_folder
+from benchmark.data.configs import DatasetConfig, FolderConfig
+from benchmark.data.files.class_folders import account as folder_account
+from benchmark.data.files.class_folders import split_folders
+from benchmark.data.files.fingerprint import folder_fingerprint
+from benchmark.data.files.places import data_folder, expanded
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
@@ -34,3 +38,27 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     dataset: Dataset = module.load(config, root or data_folder())
     assert config.domains != "planes"  # the configuration has put the names of both
     return dataset.in_domains(config.domains) if config.domains else dataset
+
+
+def account(config: DatasetConfig) -> Iterator[str]:
+    """Lines for the terminal about a user's own files: what is used, ignored, suspicious or refused, before loading.
+
+    Raises:
+        UserError: the files are not there at all.
+    """
+    if isinstance(config, FolderConfig):
+        yield from folder_account(split_folders(expanded(config.path), config.min_images))
+
+
+def fingerprint(config: DatasetConfig) -> str | None:
+    """SHA-256 of what a user's own files hold, to tell a dataset by its content and not by its path.
+
+    None for datasets that their configuration names well enough. It needs neither torch nor decoded pictures; the files
+    are read once, later their sizes and times are looked at. See `benchmark.data.files.fingerprint`.
+
+    Raises:
+        UserError: the files are not there, or cannot be used.
+    """
+    if isinstance(config, FolderConfig):
+        return folder_fingerprint(expanded(config.path), config.min_images)
+    return None

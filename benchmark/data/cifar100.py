@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.files.download import fetch
-from benchmark.data.files.formats import SPLITS, Classes, Source, Sources, checked, entry, rows_by_label
+from benchmark.data.files.formats import Classes, Source, Sources, checked, entry, rows_by_label
 from benchmark.data.files.restricted_pickle import unpickle
+from benchmark.data.files.split_names import SPLITS
 from benchmark.errors import UserError
 
 URL = "https://www.cs.toronto.edu/~kriz"

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -91,11 +92,15 @@ class Dataset:
         name: as in a grid's `dataset.name`.
         sha256: of the images and class names; recorded in every result.
         splits: `train`, `validation` and `test`, disjoint in classes.
+        files: what it was read from, if anything.
+        remarks: what is odd about the data, for whoever looks at them.
     """
 
     name: str
     sha256: str
     splits: Mapping[str, ClassImages]
+    files: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
         """The same images, shown in one of the domains in each episode."""

@@ -89,6 +89,18 @@ def augmentation_numbers(drawn: Draw) -> Tensor:
     return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
 
 
+def query_order(stream: int, indices: Tensor, queries: int, groups: int = 1) -> Tensor:
+    """A permutation (T, Q) of the queries of the episodes numbered `indices` (T,), within each of equal `groups`.
+
+    Like the draw it is a function of stream and index alone.
+    """
+    place_Q = torch.arange(queries, device=indices.device)
+    episode_T = _hash(indices * _GOLDEN + stream)
+    rank_TGP = _hash(episode_T[:, None] + _salted(place_Q, 0)).unflatten(1, (groups, queries // groups))
+    first_G = torch.arange(groups, device=indices.device) * (queries // groups)
+    return (rank_TGP.argsort(-1) + first_G[:, None]).flatten(1)
+
+
 def domains_of(images: ClassImages, drawn: Draw) -> Tensor:
     """Which of `images.domains` each episode has, (T,) int64: a function of stream and index, never shown to a method.
 

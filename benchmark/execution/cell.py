@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, Held
+from benchmark.cells.identity import origin_today
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError
@@ -69,6 +70,7 @@ def run(store: CellFolder, device: str) -> Result:
 def _run(store: CellFolder, device: str, held: Held) -> Result:
     import torch
 
+    from benchmark.scoring.sound import UnsoundError
     from benchmark.training.trainer import DivergedError
 
     torch.set_num_threads(1)
@@ -79,6 +81,8 @@ def _run(store: CellFolder, device: str, held: Held) -> Result:
         failure = Failure(kind="diverged", reason=str(error))
     except MachineError:
         raise
+    except UnsoundError as error:
+        failure = Failure(kind="unsound", reason=str(error))
     except UserError as error:
         failure = Failure(kind="bad input", reason=str(error))
     except (Exception, SystemExit) as error:  # a method may call sys.exit
@@ -90,8 +94,8 @@ def _run(store: CellFolder, device: str, held: Held) -> Result:
             kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
         )
         traceback.print_exc()
-    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure)
     held.check()
+    result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure, origin=store.origin())
     store.write_result(result)
     return result
 
@@ -106,7 +110,11 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
+    if not store.last_checkpoint.exists():
+        store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
+    if data.fingerprint(config.dataset) != config.content:
+        raise UserError(f"{config.dataset}: the pictures changed since the grid was read; run it again")
     dataset = data.load(config.dataset)
     method = build(config, dataset)
     restored = restore_shared(method, config, store)
@@ -143,6 +151,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
             parameters=sum(p.numel() for p in method.learned_parameters()),
             solver_parameters=method.solver_parameters(single.ways),
             transductive=scoring.measure_transductive(method, some),
+            order_dependent=scoring.measure_order_dependence(method, some),
         ),
         data=Data(name=dataset.name, sha256=dataset.sha256),
         provenance=Provenance(
@@ -154,6 +163,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
+        origin=store.origin(),
     )
     held.check()
     if tested is None:
@@ -166,8 +176,10 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
 def _load(method: "Method", path: Path) -> "Method":
     """Give the method the weights of a checkpoint."""
     from benchmark.cells import checkpoint
+    from benchmark.scoring.sound import check_weights
 
     method.load_state_dict(checkpoint.load(path)["method"])
+    check_weights(method)
     return method
 
 
@@ -181,9 +193,11 @@ def _train(
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
+    from benchmark.scoring.sound import check_weights
     from benchmark.training.trainer import Progress, Trainer
 
     if not method.learned_parameters():
+        check_weights(method)
         keeper.keep_best(method.state_dict())
         return Progress(steps=0, batch=0)
     trainer = Trainer(config, method, train, validation)

@@ -16,7 +16,13 @@ from benchmark.execution.engine import Event
 from benchmark.execution.plan import PlannedCell
 
 _REFRESH_SECONDS = 2.0
-_MARKS = {"done": "[green]done[/]", "failed": "[red]failed[/]", "running": "[cyan]running[/]"}
+_MARKS = {
+    "done": "[green]done[/]",
+    "failed": "[red]failed[/]",
+    "damaged": "[red]damaged[/]",
+    "outdated": "[yellow]outdated[/]",
+    "running": "[cyan]running[/]",
+}
 
 
 def duration(seconds: float | None) -> str:

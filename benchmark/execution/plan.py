@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
+from benchmark.cells.identity import standing
 from benchmark.errors import UserError
 from benchmark.machine.faults import blamed, machine_fault
 
@@ -15,13 +16,17 @@ Speeds = dict[str, float]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell, where it lives, how far it is, and about how many seconds of training remain (None: unknown)."""
+    """A cell, where it lives, how far it is, and about how many seconds of training remain (None: unknown).
+
+    `stale` says whether its result was made with other code or data than today's.
+    """
 
     config: CellConfig
     store: CellFolder
     state: State
     note: str
     remaining_seconds: float | None
+    stale: bool = False
 
 
 def make_plan(
@@ -108,12 +113,11 @@ def _blame(config: CellConfig, error: BaseException, what: str) -> UserError:
 
 
 def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCell:
-    state = store.state()
-    result = store.result() if state in ("done", "failed") else None
-    note = result.failure.reason if result and result.failure else ""
-    if result is not None:
-        return PlannedCell(config, store, state, note, 0.0)
-    records = store.metrics() if state != "missing" else []
+    now = standing(config, store)
+    state, note = now.state, now.note
+    if state in ("done", "failed"):
+        return PlannedCell(config, store, state, note, 0.0, now.stale)
+    records = store.metrics() if state in ("running", "interrupted") else []
     done_steps, done_seconds = (records[-1].step, records[-1].train_seconds) if records else (0, 0.0)
     if config.train.minutes is not None:
         return PlannedCell(config, store, state, note, max(0.0, config.train.minutes * 60 - done_seconds))

@@ -1,11 +1,12 @@
 """Writing files so that whatever is there is whole."""
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from benchmark.errors import MachineError
 
@@ -59,3 +60,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"cannot create {folder}: {error.strerror}; choose another place") from error
+
+
+def parse_json(content: bytes | str) -> Any:
+    """What JSON from a file says.
+
+    Raises:
+        ValueError: it is none, or has numbers that are none (`NaN`), or is nested too deep to be ours.
+    """
+    try:
+        return json.loads(content, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")

@@ -99,7 +99,7 @@ def report_page(summary: "Summary", figures: Sequence[Figure], facts: dict[str, 
 
 def resolved(record: Record) -> str:
     """The settings of the cells with all defaults, as YAML: those all cells share, then those that vary."""
-    settings = [_flat(cell.config.model_dump(mode="json", exclude={"plugins"})) for cell in record.cells]
+    settings = [_flat(cell.config.model_dump(mode="json", exclude={"plugins", "content"})) for cell in record.cells]
     values = {name: [one.get(name) for one in settings] for one in settings for name in one}
     shared = {name: found[0] for name, found in values.items() if all(one == found[0] for one in found)}
     varying = {name: list({json.dumps(one): one for one in found}.values())

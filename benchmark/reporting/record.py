@@ -11,10 +11,13 @@ A `Record` is saved next to the report as a few small files, and everything else
 So a report in results/ can be rebuilt, and its numbers tested again, without the run directory.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,14 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, ValidationError
 
+from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellFolder, ExperimentFolder, State
+from benchmark.cells.folder import ENSEMBLE_ACCURACY, TEST_ACCURACY, TEST_MATRICES, ExperimentFolder, State
+from benchmark.cells.identity import standing
 from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.names import checked_name, is_name
 from benchmark.cells.result import Result
 from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
-from benchmark.machine.files import make_folder, write_text, write_whole
+from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
 from benchmark.machine.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of cells.json; a newer one is refused."""
+
+ACCURACIES, MATRICES, ENSEMBLES = "accuracies.npz", "matrices.npz", "ensembles.npz"
 
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
@@ -60,7 +67,8 @@ class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation.
+    validation. `note` says why there are no numbers, or how they
+    differ from those of the day of the report.
     """
 
     key: str
@@ -71,6 +79,11 @@ class CellRecord(Frozen):
     result: Result | None
     curve: Curve | None
     diagnostics: dict[str, float]
+    note: str = ""
+
+    def damaged(self, why: str) -> "CellRecord":
+        """The cell as one whose numbers cannot be trusted."""
+        return self.model_copy(update={"state": "damaged", "result": None, "note": why})
 
 
 class _CellsFile(Frozen):
@@ -112,8 +125,8 @@ class Record:
     @property
     def files(self) -> list[str]:
         """Names of the files that `save` writes."""
-        optional = {"matrices.npz": self.matrices, "ensembles.npz": self.ensembles}
-        return ["grid.yaml", "cells.json", "accuracies.npz", *(name for name, arrays in optional.items() if arrays)]
+        optional = {MATRICES: self.matrices, ENSEMBLES: self.ensembles}
+        return ["grid.yaml", "cells.json", ACCURACIES, *(name for name, arrays in optional.items() if arrays)]
 
     def save(self, folder: Path) -> None:
         """Write the files; the same record gives the same bytes."""
@@ -122,37 +135,43 @@ class Record:
         lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')
         write_text(folder / "grid.yaml", self.grid_text)
-        _save_arrays(folder / "accuracies.npz", self.accuracy)
+        _save_arrays(folder / ACCURACIES, self.accuracy)
         if self.matrices:
-            _save_arrays(folder / "matrices.npz", self.matrices)
+            _save_arrays(folder / MATRICES, self.matrices)
         if self.ensembles:
-            _save_arrays(folder / "ensembles.npz", self.ensembles)
+            _save_arrays(folder / ENSEMBLES, self.ensembles)
 
     @classmethod
     def load(cls, folder: Path) -> "Record":
-        """Read what `save` wrote.
+        """Read what `save` wrote. A cell whose scores are not those of its record counts as damaged.
 
         Raises:
-            UserError: a file is missing or damaged, or was written by a newer htbench.
+            UserError: a file is missing or damaged as a whole, or was written by a newer htbench.
         """
         try:
-            raw = json.loads((folder / "cells.json").read_text())
-            if raw.get("format", 0) > FORMAT:
+            raw = parse_json((folder / "cells.json").read_bytes())
+            if not isinstance(raw, dict):
+                raise ValueError("cells.json holds no record")
+            if isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
                 raise UserError(f"{folder / 'cells.json'} was written by a newer htbench; upgrade")
             content = _CellsFile.model_validate(raw)
-            accuracy = _load_arrays(folder / "accuracies.npz")
             sequences = any(cell.result and cell.result.continual for cell in content.cells)
-            matrices = _load_arrays(folder / "matrices.npz") if sequences else {}
             together = any(cell.result and cell.result.ensemble for cell in content.cells)
-            ensembles = _load_arrays(folder / "ensembles.npz") if together else {}
+            packed = {
+                name: _open_arrays(folder / name)
+                for name in (ACCURACIES, *[MATRICES] * sequences, *[ENSEMBLES] * together)
+            }
             text = (folder / "grid.yaml").read_text()
         except FileNotFoundError as error:
             raise UserError(
                 f"{error.filename} is missing; give a folder that htbench report wrote, or a grid file"
             ) from error
-        except (ValueError, ValidationError) as error:
-            raise UserError(f"{folder} is damaged ({error}); write the report again from its runs") from error
-        return cls(content.name, content.axes, content.cells, accuracy, text, matrices, ensembles)
+        except (OSError, ValueError, ValidationError, zipfile.BadZipFile) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{folder} is damaged ({reason}); write the report again from its runs") from error
+        record = cls(content.name, content.axes, (), {}, text)
+        cells = tuple(_checked(cell, folder, packed, record) for cell in content.cells)
+        return replace(record, cells=cells)
 
 
 def _save_arrays(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
@@ -161,17 +180,54 @@ def _save_arrays(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
     write_whole(path, lambda file: np.savez_compressed(file, **named))
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    with np.load(path, allow_pickle=False) as packed:
-        return {key: packed[key] for key in packed.files}
+def _open_arrays(path: Path) -> dict[str, bytes | Exception]:
+    """The `.npy` files in an archive by their keys; what cannot be read of them is an error in its place."""
+    found: dict[str, bytes | Exception] = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            try:
+                found[entry.filename.removesuffix(".npy")] = archive.read(entry)
+            except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
+                found[entry.filename.removesuffix(".npy")] = error
+            except zipfile.BadZipFile as error:
+                found[entry.filename.removesuffix(".npy")] = error
+    return found
+
+
+def _checked(
+    cell: CellRecord, folder: Path, packed: dict[str, dict[str, bytes | Exception]], record: Record
+) -> CellRecord:
+    """The cell, after putting its arrays into the record; damaged if one of them is not what its result says."""
+    if cell.state != "done":
+        return cell
+    result = cell.result
+    if result is None or result.test is None or result.failure is not None:
+        return cell.damaged(f"{folder / 'cells.json'} calls it done and has no test score of it")
+
+    def read(archive: str, file: str) -> NDArray[np.float32]:
+        content, what = packed[archive].get(cell.key), f"{folder / archive}: {cell.key}"
+        if not isinstance(content, bytes):
+            raise DamagedError(f"{what} cannot be read ({'it is not there' if content is None else content})")
+        check_sha256(Path(what), hashlib.sha256(content).hexdigest(), result.sha256.get(file))
+        return parse_npy(content, what)
+
+    try:
+        what = f"{folder / ACCURACIES}: {cell.key}"
+        accuracy = check_accuracy(read(ACCURACIES, TEST_ACCURACY), result.test, what)
+        if result.ensemble is not None:
+            what = f"{folder / ENSEMBLES}: {cell.key}"
+            record.ensembles[cell.key] = check_accuracy(read(ENSEMBLES, ENSEMBLE_ACCURACY), result.ensemble, what)
+        if result.continual is not None:
+            what = f"{folder / MATRICES}: {cell.key}"
+            record.matrices[cell.key] = check_matrices(read(MATRICES, TEST_MATRICES), result.test.episodes, what)
+    except DamagedError as error:
+        return cell.damaged(str(error))
+    record.accuracy[cell.key] = accuracy
+    return cell
 
 
 def collect(grid: "Grid", experiment: ExperimentFolder) -> Record:
-    """Read every cell of the grid, missing and failed ones too.
-
-    Raises:
-        UserError: a cell's record is damaged.
-    """
+    """Read every cell of the grid: missing, failed and damaged ones too."""
     from benchmark.grid import axis_value
 
     planned = [(config, {axis: axis_value(config, axis) for axis in grid.axes}) for config in grid.cells]
@@ -190,15 +246,16 @@ def collect_planned(
     cells, accuracy, matrices, ensembles = [], {}, {}, {}
     for config, place in planned:
         store = experiment.cell(config)
-        state = store.state()
+        now = standing(config, store)
+        state = now.state
         result = store.result() if state in ("done", "failed") else None
-        metrics = store.metrics()
-        if state == "done":
-            accuracy[config.key] = _readable(store, store.test_accuracy)
-            if result is not None and result.continual is not None:
-                matrices[config.key] = _readable(store, store.test_matrices)
-            if result is not None and result.ensemble is not None:
-                ensembles[config.key] = _readable(store, store.ensemble_accuracy)
+        metrics = store.metrics() if state not in ("damaged", "outdated") else []
+        if result is not None and result.test is not None:
+            accuracy[config.key] = store.test_accuracy()
+            if result.continual is not None:
+                matrices[config.key] = store.test_matrices()
+            if result.ensemble is not None:
+                ensembles[config.key] = store.ensemble_accuracy()
         cells.append(
             CellRecord(
                 key=config.key,
@@ -210,18 +267,10 @@ def collect_planned(
                 result=_without_repetition(result) if result else None,
                 curve=_curve(metrics),
                 diagnostics=_diagnostics(metrics),
+                note="" if state == "failed" else _without_folders(now.note),
             )
         )
     return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)
-
-
-def _readable(store: CellFolder, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
-    try:
-        return read().astype(np.float32)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{store.folder}: no readable test accuracies ({error}); delete the folder to run it again"
-        ) from error
 
 
 def _without_repetition(result: Result) -> Result:
@@ -233,6 +282,11 @@ def _without_repetition(result: Result) -> Result:
         traceback = re.sub(r'(?<=File ")/[^"]*/', "", traceback)
         failure = failure.model_copy(update={"traceback": traceback})
     return result.model_copy(update={"config": {}, "failure": failure})
+
+
+def _without_folders(text: str) -> str:
+    """A message with this machine's files named by their last two parts."""
+    return re.sub(r"(?<!\S)/\S*/(?=[^/\s]+/[^/\s]+)", "", text)
 
 
 def _curve(metrics: list[MetricsLine]) -> Curve | None:

@@ -34,17 +34,20 @@ if TYPE_CHECKING:
     from benchmark.grid import Grid
 
 
-def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path) -> Summary:
+def write_report(grid: "Grid", experiment: ExperimentFolder, out: Path, *, overwrite: bool = False) -> Summary:
     """Read the run directory and write the report of whatever is finished to the folder `out`.
 
     Raises:
-        UserError: a cell's record is damaged, `out` cannot be written, or a library of the report extra is missing.
+        UserError: `out` holds another report (see `check_replaces`) and not `overwrite`, or cannot be written, or a
+            library of the report extra is missing.
     """
-    return save_report(collect(grid, experiment), experiment, out)
+    return save_report(collect(grid, experiment), experiment, out, overwrite=overwrite)
 
 
-def save_report(record: Record, experiment: ExperimentFolder, out: Path) -> Summary:
+def save_report(record: Record, experiment: ExperimentFolder, out: Path, *, overwrite: bool = False) -> Summary:
     """`write_report` of a record already read; `experiment` has the pictures of `htbench inspect`."""
+    if not overwrite:
+        check_replaces(record, out)
     record.save(out)
     for cell in record.cells:
         for picture in sorted((experiment.folder / cell.folder / "inspect").glob("*.*g")):  # png and svg
@@ -63,18 +66,49 @@ def rebuild_report(out: Path) -> Summary:
     return _derive(Record.load(out), out)
 
 
-def rebuild_all(root: Path) -> Iterator[Path]:
-    """`rebuild_report` of every folder in `root` that has a record, one after the other; gives each when it is done.
+def check_replaces(record: Record, out: Path) -> None:
+    """Refuse to write the record over that of another grid, or over finished cells that it does not have.
 
     Raises:
-        UserError: there is none, or one is damaged.
+        UserError: saying which, and what to do instead.
+    """
+    if not (out / "cells.json").exists():
+        return
+    otherwise = "choose another --out, or --overwrite to replace it"
+    try:
+        there = Record.load(out)
+    except UserError as error:
+        raise UserError(f"{error}; {otherwise}") from error
+    states = {cell.key: cell.state for cell in record.cells}
+    if states.keys().isdisjoint(cell.key for cell in there.cells):
+        raise UserError(f"{out}/ holds the report of another grid, {there.name}, with none of these cells; {otherwise}")
+    done = [cell for cell in there.cells if cell.state == "done" and states.get(cell.key) not in ("done", "outdated")]
+    lost = [cell.folder for cell in done]
+    if lost:
+        raise UserError(
+            f"{out}/ holds {len(lost)} finished cells that are not at hand here, such as {lost[0]};"
+            f" count them as run with htbench adopt {out}, {otherwise}"
+        )
+
+
+def rebuild_all(root: Path) -> Iterator[tuple[Path, UserError | None]]:
+    """`rebuild_report` of every folder in `root` that has a record, one after the other.
+
+    Gives each when it is done, or with what is wrong with it.
+
+    Raises:
+        UserError: there is none.
     """
     folders = sorted(path.parent for path in root.glob("*/cells.json"))
     if not folders:
         raise UserError(f"{root}/ has no folder that htbench report wrote")
     for folder in folders:
-        rebuild_report(folder)
-        yield folder
+        try:
+            rebuild_report(folder)
+        except UserError as error:
+            yield folder, error
+        else:
+            yield folder, None
 
 
 def provenance(record: Record, folder: Path) -> dict[str, Any]:

@@ -257,8 +257,10 @@ def _problems(cells: list[CellRecord]) -> list[str]:
     seeds: dict[str, list[str]] = {}
     for cell in cells:
         failure = cell.result.failure if cell.result else None
-        if cell.state != "done":
-            reason = f"{failure.kind}: {failure.reason}" if failure else cell.state
+        if cell.state != "done" or cell.note:
+            reason = (
+                f"{failure.kind}: {failure.reason}" if failure else ": ".join(filter(None, (cell.state, cell.note)))
+            )
             seeds.setdefault(reason, []).append(str(cell.config.seed))
     return [f"seed{'s' * (len(of) > 1)} {', '.join(of)} {reason}" for reason, of in seeds.items()]
 

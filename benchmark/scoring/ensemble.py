@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from benchmark.scoring.sound import sound_logits
 from methods.episode import Episode
 from methods.method import Method
 
@@ -22,7 +23,9 @@ class Ensemble(Method):
 
     def forward(self, episode: Episode) -> Tensor:
         """Mean logits (T, Q, N)."""
-        return torch.stack([member(episode) for member in self.members]).mean(0)
+        return torch.stack(
+            [sound_logits(member, episode) for member in self.members if isinstance(member, Method)]
+        ).mean(0)
 
     def solver_parameters(self, ways: int) -> int:
         """Numbers in the networks of all members."""

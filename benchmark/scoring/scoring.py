@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
+from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample, sample_all
 from benchmark.machine.clock import clock
+from benchmark.scoring.sound import check_logits, sound_logits
 from methods.episode import Episode
 from methods.method import Method
 from methods.sequences import ContinualMethod, TaskSequence
@@ -35,16 +38,21 @@ class Scored:
 
 @torch.inference_mode()
 def score(method: Method, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> Scored:
-    """Score a method on the first `count` episodes of a stream."""
+    """Score a method on the first `count` episodes of a stream; it sees no label of a query, nor a telling order.
+
+    Raises:
+        UnsoundError: its logits are not finite or not (T, Q, N).
+    """
     method.eval()
     drawn = sample_all if method.every_image else sample
     scores, seconds = [], []
     for start in range(0, count, CHUNK):
-        episode = drawn(images, shape, stream, start, min(CHUNK, count - start))
+        exam = examine(drawn(images, shape, stream, start, min(CHUNK, count - start)), stream, start)
         before = clock(images.device)
-        predicted = method(episode).argmax(-1)
-        seconds.append((clock(images.device) - before) / episode.tasks)
-        scores.append((predicted == episode.query_labels).float().mean(-1))
+        logits = method(exam.episode)
+        seconds.append((clock(images.device) - before) / exam.episode.tasks)
+        check_logits(logits, exam.episode)
+        scores.append((logits.argmax(-1) == exam.labels).float().mean(-1))
     return Scored(torch.cat(scores).cpu().numpy(), statistics.median(seconds))
 
 
@@ -61,11 +69,28 @@ def measure_transductive(method: Method, episode: Episode) -> bool:
     1e-6 of their size; query-batch statistics move them by whole units.
     """
     method.eval()
+    episode = examine(episode, 0, 0).episode
     half = episode.query_images.shape[1] // 2
     alone = replace(episode, query_images=episode.query_images[:, :half], query_labels=episode.query_labels[:, :half])
-    together_logits, alone_logits = method(episode)[:, :half], method(alone)
-    scale = together_logits.abs().amax().clamp_min(1e-6)
-    return bool((together_logits - alone_logits).abs().amax() > 1e-3 * scale)
+    together_logits, alone_logits = sound_logits(method, episode)[:, :half], sound_logits(method, alone)
+    return _differ(together_logits, alone_logits)
+
+
+@torch.inference_mode()
+def measure_order_dependence(method: Method, episode: Episode) -> bool:
+    """Whether a query's prediction depends on its place among the queries: measured, like `measure_transductive`.
+
+    Scores the same queries in two orders.
+    """
+    method.eval()
+    episode = examine(episode, 0, 0).episode
+    back = replace(episode, query_images=episode.query_images.flip(1), query_labels=episode.query_labels.flip(1))
+    return _differ(sound_logits(method, episode), sound_logits(method, back).flip(1))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Whether logits differ by more than rounding."""
+    return bool((one - other).abs().amax() > 1e-3 * one.abs().amax().clamp_min(1e-6))
 
 
 @torch.inference_mode()
@@ -81,12 +106,14 @@ def accuracy_matrices(
     method.eval()
     found = []
     for start in range(0, count, CHUNK):
-        sequence = TaskSequence.of(sample(images, shape, stream, start, min(CHUNK, count - start)))
+        exam = examine(sample(images, shape, stream, start, min(CHUNK, count - start)), stream, start)
+        sequence, labels = TaskSequence.of(exam.episode), exam.labels
         tasks = sequence.tasks_in_sequence
         rows = []
-        for logits in method.answers(sequence, range(1, sequence.steps + 1)):
-            correct = logits.argmax(-1) == sequence.query_labels[:, : logits.shape[1]]
-            by_task = correct.float().unflatten(1, (-1, sequence.query_labels.shape[1] // tasks)).mean(-1)
+        for step, logits in enumerate(method.answers(sequence, range(1, sequence.steps + 1)), 1):
+            check_logits(logits, sequence.first(step))
+            correct = logits.argmax(-1) == labels[:, : logits.shape[1]]
+            by_task = correct.float().unflatten(1, (-1, labels.shape[1] // tasks)).mean(-1)
             rows.append(F.pad(by_task, (0, tasks - by_task.shape[1]), value=torch.nan))
         found.append(torch.stack(rows, dim=1))
     return torch.cat(found).cpu().numpy()

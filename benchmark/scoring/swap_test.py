@@ -15,6 +15,7 @@ from benchmark.cells.metrics import SWAP_OTHER_DOMAIN, SWAP_OWN, SWAP_SAME_DOMAI
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import domains_of, draw
 from benchmark.episodes.sampling import sample
+from benchmark.scoring.sound import check_logits
 from methods.capabilities import ExchangesKernels
 from methods.method import Method
 
@@ -66,6 +67,7 @@ def swap_test(method: Method, images: ClassImages, shape: EpisodesConfig, stream
         ):
             if has_one.any():
                 logits = method.logits_with_kernels_of(episode, donors.to(images.device))
+                check_logits(logits, episode)
                 correct = (logits.argmax(-1) == episode.query_labels).float().mean(-1)
                 found[name].append(correct.cpu()[has_one])
     mean = {name: float(torch.cat(parts).mean()) if parts else None for name, parts in found.items()}

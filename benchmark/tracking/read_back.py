@@ -28,7 +28,7 @@ _FILES = {"result.json", "test_accuracy.npy", "ensemble_accuracy.npy", "test_mat
 """Of a cell's artifacts those that a report reads; whatever else a server offers is not fetched."""
 
 
-def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
+def report_from_mlflow(uri: str | None, name: str, out: Path, *, overwrite: bool = False) -> Summary:
     """Write the report of a grid, as `benchmark.reporting.write_report` would from the run directory.
 
     Raises:
@@ -43,7 +43,7 @@ def report_from_mlflow(uri: str | None, name: str, out: Path) -> Summary:
             raise
         except Exception as error:
             raise UserError(f"MLflow at {redacted(uri)} cannot be read: {brief(error)}") from error
-        return save_report(record, experiment, out)
+        return save_report(record, experiment, out, overwrite=overwrite)
 
 
 def _read(

@@ -8,6 +8,7 @@ import torch
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
+from benchmark.scoring.sound import sound_logits
 from benchmark.trained.run import load_run
 from methods.episode import Episode
 from methods.registry import load_plugin
@@ -39,7 +40,8 @@ class FewShotModel(PythonModel):
         support, query = (self._images(model_input[name]) for name in ("support_images", "query_images"))
         labels = torch.from_numpy(np.array(model_input["support_labels"], np.int64))[None]
         unknown = torch.zeros(query.shape[:2], dtype=torch.int64)
-        return self.run.method(Episode(support, labels, query, unknown, int(labels.max()) + 1))[0].numpy()
+        episode = Episode(support, labels, query, unknown, int(labels.max()) + 1)
+        return sound_logits(self.run.method, episode)[0].numpy()
 
     def _images(self, images: np.ndarray) -> torch.Tensor:
         """(1, M, C, H, W), normalised as in training."""

@@ -184,9 +184,10 @@ class Writer:
         return [cell for cell in self.cells() if cell.folder.name not in self._skipped]
 
     def cells(self) -> list[CellFolder]:
-        """The grid's cells that have a folder."""
+        """The grid's cells that have a folder whose files can be trusted."""
         folders = {cell.folder for cell in self._experiment.cells()}
-        return [cell for config in self.grid.cells if (cell := self._experiment.cell(config)).folder in folders]
+        found = [cell for config in self.grid.cells if (cell := self._experiment.cell(config)).folder in folders]
+        return [cell for cell in found if cell.state() != "damaged"]
 
     def _find_cell(self, key: str) -> "Run":
         return self._runs.find("cell")[key]

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from benchmark.errors import UserError
 from benchmark.machine.files import write_whole
+from benchmark.scoring.sound import UnsoundError
 from benchmark.trained.pictures import INK_DATASETS, Support
 from benchmark.trained.run import TrainedRun
 from methods import registry
@@ -88,6 +89,11 @@ def specialise(run: TrainedRun, support: Support) -> SmallNetwork:
         parts = {"kernel": block.kernel[0], "bias": bias, "scale": scale, "shift": shift}
         tensors |= {f"block{number}.{name}": tensor for name, tensor in parts.items()}
     tensors |= {"linear.weight": fixed.linear.weight[0], "linear.bias": fixed.linear.bias[0]}
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise UnsoundError(
+                f"{run.folder}: the network's {name} is not finite for these pictures; nothing is written"
+            )
     return SmallNetwork(
         {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
         weights.architecture,

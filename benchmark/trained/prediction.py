@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.scoring.sound import sound_logits
 from benchmark.trained.pictures import Invert, Queries, Support, read_queries, read_support
 from benchmark.trained.run import TrainedRun
 from methods.episode import UNLABELLED, Episode
@@ -46,11 +47,11 @@ def classify(
     Pictures under `unlabelled_folder` are support images without a label, for semi-supervised methods.
 
     Raises:
-        UserError: see `read_support` and `read_queries`.
+        UserError: see `read_support`, `read_queries` and `sound_logits`.
     """
     support = read_support(run, support_folder, invert, unlabelled_folder)
     queries = read_queries(run, query_folder, invert)
-    probabilities = run.method(_episode(support, queries))[0].softmax(-1).tolist()
+    probabilities = sound_logits(run.method, _episode(support, queries))[0].softmax(-1).tolist()
     predictions = []
     for file, row in zip(queries.files, probabilities, strict=True):
         by_name = dict(zip(support.class_names, row, strict=True))

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.errors import UserError
+from benchmark.scoring.sound import check_weights
 from benchmark.training.build import construct
 from methods.method import Method, Setting
 
@@ -37,6 +36,7 @@ def load_run(folder: Path) -> TrainedRun:
     config = _config(store)
     if not store.best_checkpoint.exists():
         raise UserError(f"{folder} has no {store.best_checkpoint.name}: nothing has been trained there yet")
+    store.check_checkpoint(store.best_checkpoint)
     state = checkpoint.load(store.best_checkpoint)
     try:
         setting = Setting(**state["setting"])
@@ -47,6 +47,7 @@ def load_run(folder: Path) -> TrainedRun:
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{folder} was trained by another version of {config.method!r} ({reason})") from error
+    check_weights(method)
     result = store.result()
     transductive = result.model.transductive if result is not None and result.model is not None else None
     return TrainedRun(folder, config, setting, method.eval(), transductive)
@@ -59,5 +60,3 @@ def _config(store: CellFolder) -> CellConfig:
         inside = sorted(path.parent for path in store.folder.glob("**/cell.json"))
         example = f"{inside[0]}" if inside else "runs/<experiment>/<cell>"
         raise UserError(f"{store.folder} is not a cell's run directory; give one such as {example}") from error
-    except ValidationError as error:
-        raise UserError(f"{store.folder / 'cell.json'} is damaged or of another version ({error})") from error

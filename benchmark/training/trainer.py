@@ -21,6 +21,7 @@ from benchmark.episodes.draw import stream
 from benchmark.episodes.sampling import sample
 from benchmark.machine.clock import clock
 from benchmark.scoring.scoring import accuracies
+from benchmark.scoring.sound import check_weights
 from benchmark.scoring.swap_test import swap_test
 from benchmark.training import batch_size
 from benchmark.training.optimizer import build_optimizer, learning_rate
@@ -174,6 +175,7 @@ class Trainer:
 
         Raises:
             DivergedError: a loss was not finite.
+            UnsoundError: weights or validation logits were not finite, or the logits of another shape.
         """
         progress = self.progress
         self._marks = (clock(self.device), time.monotonic())
@@ -185,11 +187,13 @@ class Trainer:
                 self._validate(keeper)
             if at_validation or time.monotonic() - saved > checkpoint_seconds:
                 self._count_time()
+                check_weights(self.method)
                 keeper.keep_last(self.state())
                 saved = time.monotonic()
 
     def _validate(self, keeper: Keeper) -> None:
         self._check_finite()
+        check_weights(self.method)
         self._count_time()
         progress, settings = self.progress, self.config.train
         steps_since = progress.step % settings.validate_every or settings.validate_every
@@ -213,7 +217,9 @@ class Trainer:
         self._marks = (clock(self.device), self._marks[1])
         record |= {metrics.VALIDATION_ACCURACY: accuracy, metrics.BEST_VALIDATION_ACCURACY: progress.best_accuracy}
         record |= {metrics.TRAIN_SECONDS: progress.seconds, metrics.LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
-        keeper.log(metrics.MetricsLine(progress.step, record))
+        # What a method says about itself may be no number; it is left out, as no reader could use it.
+        finite = {name: value for name, value in record.items() if math.isfinite(value)}
+        keeper.log(metrics.MetricsLine(progress.step, finite))
 
     def _joins_ensemble(self, accuracy: float) -> bool:
         """Whether this step is among the best so far; of equally good ones the earlier come first, as for the best."""

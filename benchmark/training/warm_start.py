@@ -35,6 +35,7 @@ def restore_shared(method: Method, config: CellConfig, store: CellFolder) -> Res
     done = [run for folder in sorted(runs.glob(f"*/*-{key}")) if (run := CellFolder(folder)).state() == "done"]
     if not done:
         raise UserError(f"train.shared_from: no finished run {key} in {runs}; run its grid first, then this one again")
+    done[0].check_checkpoint(done[0].best_checkpoint)
     weights = checkpoint.load(done[0].best_checkpoint)["method"]
     try:
         method.restore_shared(weights)

@@ -40,7 +40,7 @@ class Subject:
         whole = ExperimentFolder(folder / "runs" / "small")
         for config in configs:
             store = whole.cell(config)
-            store.claim(config, again=False)
+            store.claim(config, planned=None)
             ended = forked.cell(store.folder, folder / "log")
             assert ended.status == 0, ended.output
         return cls(folder, grid, configs, whole)
@@ -54,7 +54,7 @@ class Subject:
     def empty(self, runs: Path, index: int = 0) -> CellFolder:
         """A cell that is yet to be run, in a run directory of its own."""
         store = ExperimentFolder(forked.fresh(runs) / "small").cell(self.configs[index])
-        store.claim(self.configs[index], again=False)
+        store.claim(self.configs[index], planned=None)
         return store
 
     def copy(self, runs: Path) -> ExperimentFolder:

@@ -9,7 +9,7 @@ from benchmark.cells import checkpoint
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.cells.metrics import MetricsLine
-from benchmark.cells.result import Failure, Result
+from benchmark.cells.result import Failure, Result, TestScore
 from benchmark.errors import UserError
 from benchmark.machine.files import write_text, write_whole
 
@@ -43,7 +43,8 @@ def test_states(tmp_path: Path, cell: CellFolder) -> None:
     assert cell.state() == "failed"
     cell.forget_result()
     assert cell.state() == "interrupted"
-    cell.write_result(Result(key=CONFIG.key, config={}), np.array([0.25, 1.0]))
+    test = TestScore(accuracy=0.625, episodes=2, sha256="0")
+    cell.write_result(Result(key=CONFIG.key, config={}, test=test), np.array([0.25, 1.0]))
     assert cell.state() == "done"
     assert cell.test_accuracy().tolist() == [0.25, 1.0]
 
@@ -106,6 +107,7 @@ def test_checkpoints_come_back_and_strangers_are_refused(tmp_path: Path) -> None
     torch.save([1, 2], path)
     with pytest.raises(UserError, match="not an htbench checkpoint"):
         checkpoint.load(path)
-    torch.save({"format": 2}, path)
-    with pytest.raises(UserError, match=r"newer htbench \(format 2"):
-        checkpoint.load(path)
+    for version, said in ((checkpoint.FORMAT + 1, "a newer"), (checkpoint.FORMAT - 1, "an older")):
+        torch.save({"format": version}, path)
+        with pytest.raises(UserError, match=rf"{said} htbench \(format {version}"):
+            checkpoint.load(path)

@@ -55,22 +55,24 @@ def test_what_another_run_finished_meanwhile_is_kept(tmp_path: Path, monkeypatch
     assert len(files) > 5 and files == {path: path.stat().st_mtime_ns for path in files}
 
 
-def test_only_a_failed_cell_is_claimed_again(tmp_path: Path) -> None:
+def test_only_what_was_planned_is_claimed(tmp_path: Path) -> None:
     write_grid(tmp_path)
     from benchmark.grid import read_grid
 
     [config] = read_grid(tmp_path / "grid.yaml").cells
     cell = ExperimentFolder(tmp_path / "runs" / "small").cell(config)
-    assert cell.claim(config, again=False)
+    assert cell.record() is None
+    assert cell.claim(config, planned=None)
     assert cell.config() == config
     cell.write_result(Result(key=config.key, config={}, failure=Failure(kind="crashed", reason="why")))
-    assert not cell.claim(config, again=False)
+    assert not cell.claim(config, planned=None)
     assert cell.state() == "failed"
-    assert cell.claim(config, again=True)
+    planned = cell.record()
+    assert cell.claim(config, planned=planned)
     assert cell.state() == "missing"
-    cell.write_result(Result(key=config.key, config={}), np.ones(3))
-    assert not cell.claim(config, again=True)
-    assert cell.state() == "done"
+    cell.write_result(Result(key=config.key, config={}, failure=Failure(kind="crashed", reason="another")))
+    assert not cell.claim(config, planned=planned) and cell.set_aside(planned=planned) is None
+    assert cell.state() == "failed"
 
 
 def test_a_full_disk_is_not_the_cells_fault(tmp_path: Path) -> None:
@@ -123,13 +125,13 @@ def test_a_cell_whose_folder_goes_away_is_a_row(tmp_path: Path, replaced: bool) 
     experiment = ExperimentFolder(tmp_path / "runs" / "small")
     stores = [experiment.cell(config) for config in read_grid(grid).cells]
     for store in stores:
-        store.claim(store_config(grid, store), again=False)
+        store.claim(store_config(grid, store), planned=None)
     notes: dict[str, str] = {}
     for event in local.execute(stores, workers=1, device="cpu"):
         if event.kind == "tick" and stores[0].folder.exists() and stores[0].metrics() and not notes:
             shutil.rmtree(stores[0].folder, ignore_errors=True)
             if replaced:
-                stores[0].claim(store_config(grid, stores[1]), again=False)
+                stores[0].claim(store_config(grid, stores[1]), planned=None)
         if event.kind == "ended" and event.cell is not None:
             notes[event.cell.folder.name.split("-")[0]] = event.note
     assert "deleted" in notes["slow"] and "run again" in notes["slow"]

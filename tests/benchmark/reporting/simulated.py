@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
+from benchmark.cells.identity import data_today, origin_today
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, TestScore, Training
 from benchmark.grid import Grid, axis_value
 
@@ -104,7 +105,8 @@ def finish(
             solver_parameters=36 * channels + 27 * channels**2 + 27 * (config.method == "protonet"),
             transductive="ht" in config.method,
         ),
-        data=Data(name="omniglot", sha256="d" * 64),
+        data=Data(name="omniglot", sha256=data_today(config.dataset) or "d" * 64),
+        origin=origin_today(config),
         provenance=Provenance(
             commit="c" * 40,
             uncommitted_changes=False,

@@ -1,0 +1,111 @@
+"""Scores per episode, checked against the record that they belong to: whole, finite, and what the record says they are.
+
+The SHA-256 of an array is that of the `.npy` file that holds it, so the same inside an `.npz` archive, and `sha256sum`
+of a cell's file gives it, too.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cells.result import TestScore
+from benchmark.errors import UserError
+
+MEAN_TOLERANCE = 1e-6
+"""Between a record's mean and its array's: sums of float32 values in another order differ by 1e-8 or so."""
+
+
+class DamagedError(UserError):
+    """A file of one cell is damaged, edited or another cell's: it concerns that cell, and no other."""
+
+
+def npy_bytes(values: NDArray[Any]) -> bytes:
+    """The content of a `.npy` file of the values as float32."""
+    buffer = io.BytesIO()
+    np.save(buffer, values.astype(np.float32))
+    return buffer.getvalue()
+
+
+def read_npy(path: Path, sha256: str | None = None) -> NDArray[np.float32]:
+    """Read what `npy_bytes` made; `sha256` is what the record says, None if it says nothing.
+
+    Raises:
+        DamagedError: it is not there, not such a file, or another one than the record's.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    check_sha256(path, hashlib.sha256(content).hexdigest(), sha256)
+    return parse_npy(content, str(path))
+
+
+def parse_npy(content: bytes, what: str) -> NDArray[np.float32]:
+    """The float32 array in the content of a `.npy` file.
+
+    Raises:
+        DamagedError: there is none; `what` says where it was looked for.
+    """
+    try:
+        # A header may claim any size: it is compared with what is there before memory is asked for.
+        file = io.BytesIO(content)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype != np.float32 or len(content) - file.tell() != 4 * int(np.prod(shape, dtype=object)):
+            raise ValueError(f"float32 of shape {shape} expected, found {len(content) - file.tell()} bytes of {dtype}")
+        values: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # numpy evaluates the header, which may go wrong in any way
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedError(f"{what} is no array of float32 numbers ({reason})") from error
+    return values
+
+
+def check_sha256(path: Path, found: str, recorded: str | None) -> None:
+    """Refuse a file that is another one than the record's.
+
+    Raises:
+        DamagedError: naming both digests.
+    """
+    if recorded is not None and found != recorded:
+        raise DamagedError(
+            f"{path} is not the file of its record: SHA-256 {found[:12]}..., recorded {recorded[:12]}..."
+        )
+
+
+def check_accuracy(values: NDArray[np.float32], score: TestScore, what: str) -> NDArray[np.float32]:
+    """The accuracies (E,) of a score, in [0, 1], whose mean it is.
+
+    Raises:
+        DamagedError: they are not.
+    """
+    if values.shape != (score.episodes,):
+        raise DamagedError(f"{what} should hold {score.episodes} accuracies, found an array of shape {values.shape}")
+    if not bool(((values >= 0) & (values <= 1)).all()):
+        raise DamagedError(f"{what} should hold accuracies between 0 and 1, found {_first_outside(values)}")
+    mean = float(values.mean(dtype="float64"))
+    if abs(mean - score.accuracy) > MEAN_TOLERANCE:
+        raise DamagedError(f"{what} has the mean {mean:.6f}, but its record says {score.accuracy:.6f}")
+    return values
+
+
+def check_matrices(values: NDArray[np.float32], episodes: int, what: str) -> NDArray[np.float32]:
+    """Accuracy matrices (E, J, I) in [0, 1], NaN where a task has not been seen yet.
+
+    Raises:
+        DamagedError: they are not.
+    """
+    if values.ndim != 3 or len(values) != episodes:
+        raise DamagedError(f"{what} should hold {episodes} matrices, found an array of shape {values.shape}")
+    if not bool((((values >= 0) & (values <= 1)) | np.isnan(values)).all()):
+        raise DamagedError(f"{what} should hold accuracies between 0 and 1, found {_first_outside(values)}")
+    return values
+
+
+def _first_outside(values: NDArray[np.float32]) -> float:
+    outside = ~((values >= 0) & (values <= 1)) & (~np.isnan(values) if values.ndim == 3 else True)
+    return float(values[outside][0])

@@ -1,0 +1,136 @@
+"""Fingerprints of source code: what a number was computed with.
+
+Comments, docstrings and layout do not count, nor does where a file lies or what it is called: moving a function to
+another room changes no number. Fingerprints are made once per process, of the files as they are then.
+"""
+
+import ast
+import functools
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+"""The folder of the packages `benchmark` and `methods`."""
+
+ROOMS = ("episodes", "training", "scoring", "data/pixels")
+"""Of `benchmark`, what every number depends on. What datasets read has its own fingerprint, of its content; the rest
+runs, keeps, compares and shows."""
+
+FILES = ("data/dataset.py", "data/splits.py")
+"""Of `benchmark`, what it depends on besides."""
+
+_NO_CODE = {"methods", "methods.registry"}
+"""Modules that only name others: a new method in the list makes no old number another one."""
+
+
+@functools.cache
+def built_in_sha256(module: str, dataset: str) -> str:
+    """SHA-256 of the built-in code that the numbers of a method defined in `module` on a dataset depend on."""
+    return _sha256(built_in_files(module, dataset))
+
+
+def built_in_files(module: str, dataset: str) -> set[Path]:
+    """The files of that code: the harness (`ROOMS`, `FILES`, the dataset's own file), and what the module imports."""
+    harness = ROOT / "benchmark"
+    files = {path for room in ROOMS for path in (harness / room).rglob("*.py")}
+    files |= {harness / name for name in (*FILES, f"data/{dataset}.py")}
+    start = _built_in(module) or _file_of(module)
+    return files | {path for path in _imported(start) if ROOT / "methods" in path.parents} if start else files
+
+
+@functools.cache
+def plugin_sha256(module: str) -> str | None:
+    """SHA-256 of a user's module and of what it imports from its own folder; None for a built-in one."""
+    start = _file_of(module)
+    if start is None or _built_in(module) is not None:
+        return None
+    return _sha256({path for path in _imported(start) if start.parent in path.parents})
+
+
+def normalised(source: str) -> str:
+    """Source code as a text that is the same for the same code, whatever the version of Python.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    return _text(ast.parse(source))
+
+
+def _text(tree: ast.Module) -> str:
+    return repr(_plain(tree))
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    """A file, parsed once."""
+    return ast.parse(path.read_bytes())
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+        ast.get_docstring(node, clean=False) is not None
+    ):
+        fields["body"] = fields["body"][1:]
+    # Python 3.12 and 3.13 have fields that 3.11 lacks; where code does not use them, they are empty.
+    return type(node).__name__, [(name, _plain(value)) for name, value in fields.items() if value not in (None, [])]
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(_text(_tree(path)).encode()).hexdigest()
+
+
+def _sha256(files: Iterable[Path]) -> str:
+    return hashlib.sha256("\n".join(sorted(map(_digest, files))).encode()).hexdigest()
+
+
+def _imported(start: Path) -> set[Path]:
+    """The file and all that it imports, directly or through others, of `methods` and of its own folder."""
+    found, waiting = {start}, [start]
+    while waiting:
+        path = waiting.pop()
+        for name in _names(path):
+            file = None if name in _NO_CODE else _built_in(name) or _beside(name, start)
+            if file is not None and file not in found:
+                found.add(file)
+                waiting.append(file)
+    return found
+
+
+def _names(path: Path) -> Iterator[str]:
+    """Names of modules that a file imports, anywhere in it, and of what it imports from them."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "methods":  # its face: the names stand for what they are defined in
+                yield from ("methods.episode", "methods.method", "methods.search")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _built_in(name: str) -> Path | None:
+    """The file of a module of `methods`."""
+    if name.split(".")[0] != "methods":
+        return None
+    place = ROOT.joinpath(*name.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def _beside(name: str, start: Path) -> Path | None:
+    """The file of an imported module in the folder of a user's file."""
+    file = _file_of(name)
+    return file if file is not None and start.parent in file.parents and ROOT / "methods" not in file.parents else None
+
+
+def _file_of(name: str) -> Path | None:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path(file).resolve() if file and file.endswith(".py") else None
