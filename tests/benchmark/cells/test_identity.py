@@ -116,7 +116,7 @@ def test_an_edited_plugin_outdates(experiment: ExperimentFolder, tmp_path: Path,
     (cell,) = collect(grid, experiment).cells
     assert (cell.state, cell.result) == ("outdated", None)  # no report prints its number
     (config,) = grid.cells
-    aside = experiment.cell(config).set_aside()
+    aside = experiment.cell(config).set_aside(planned=experiment.cell(config).record())
     assert CellFolder(aside).result() is not None
     assert seen(grid, experiment).state == "missing"
     assert experiment.cells() == []
