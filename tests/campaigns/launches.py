@@ -21,7 +21,8 @@ def signalled_launches(subject: Subject, tally: Tally, seconds: float, chance: r
     """`htbench run` in processes of its own, disturbed in some way, then run again plainly."""
     end, number = time.monotonic() + seconds, 0
     ways = ["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP", "kill a cell", "a second launch", "delete a cell's folder"]
-    while time.monotonic() < end or number < len(ways):
+    chance.shuffle(ways)
+    while time.monotonic() < end:
         runs = subject.folder / "launched"
         shutil.rmtree(runs, ignore_errors=True)
         way = ways[number % len(ways)]

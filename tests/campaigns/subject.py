@@ -10,6 +10,7 @@ from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.errors import UserError
 from benchmark.grid import read_grid
+from benchmark.reporting import write_report
 from tests.benchmark.helpers import untimed, write_grid
 from tests.campaigns import forked
 from tests.campaigns.tally import Outcome, Tally
@@ -43,6 +44,8 @@ class Subject:
             store.claim(config, planned=None)
             ended = forked.cell(store.folder, folder / "log")
             assert ended.status == 0, ended.output
+        # Here, and not in a fork: what a report needs is then loaded in all of them.
+        write_report(read_grid(grid), whole, folder / "warm")
         return cls(folder, grid, configs, whole)
 
     @property
