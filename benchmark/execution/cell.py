@@ -5,6 +5,7 @@
 
 import argparse
 import copy
+import os
 import signal
 import sys
 import time
@@ -204,6 +205,7 @@ def _train(
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         store.drop_metrics_after(trainer.progress.step)
+        _check_complete(store, config, trainer.progress.step)
     else:
         store.write_metrics([])  # of an attempt that ended before its first checkpoint
         if not trainer.decided:
@@ -211,6 +213,21 @@ def _train(
             keeper.keep_last(trainer.state())
     trainer.run(keeper)
     return trainer.progress
+
+
+def _check_complete(store: CellFolder, config: CellConfig, step: int) -> None:
+    """Make sure that every validation up to a step has its line: the curve of a resumed cell has no hole.
+
+    Raises:
+        UserError: naming the file.
+    """
+    every = config.train.validate_every
+    missing = set(range(every, step + 1, every)) - {line.step for line in store.metrics()}
+    if missing:
+        raise UserError(
+            f"{store.metrics_file} lacks {len(missing)} of the validations before step {step};"
+            f" delete {store.folder} to run the cell from the start"
+        )
 
 
 class FolderKeeper:
@@ -224,6 +241,8 @@ class FolderKeeper:
         self.held.check()
         with self.store.metrics_file.open("a") as file:
             file.write(lines([line.at(time.time())]))
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint that comes after it
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Write the weights chosen on validation, and what it takes to build the method without the dataset."""

@@ -33,7 +33,9 @@ class Ended:
         if "Traceback (most recent call last)" in self.output:
             return "traceback"
         said = re.search(r"^error: \S", self.output, re.MULTILINE) or "Usage:" in self.output
-        return "right" if self.status == 0 else "refused" if said or self.status == 1 else "unclear"
+        if self.status in (0, 1) and not said:  # 1: some cell has no result, which is no mistake of the grid
+            return "right"
+        return "right" if self.status == 0 else "refused" if said else "unclear"
 
 
 def forked(

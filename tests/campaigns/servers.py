@@ -29,7 +29,7 @@ def hanging_and_dying_servers(subject: Subject, tally: Tally, seconds: float, ch
     begun = time.monotonic()
     without = htbench("run", grid, "--no-track", cwd=folder)
     alone = time.monotonic() - begun
-    assert without.returncode == 0, without.stdout
+    assert without.returncode == 0, f"{without.returncode} {without.stdout} {without.stderr}"
     store = f"sqlite:///{folder / 'mlflow.db'}"
     true = _accuracies(folder)
     with mlflow_server(store, folder) as behind:

@@ -109,6 +109,19 @@ def test_metrics_are_exact_after_an_attempt_without_a_checkpoint(tmp_path: Path)
     assert not list(cell.folder.glob(".*"))
 
 
+def test_a_curve_with_a_hole_is_not_continued(tmp_path: Path) -> None:
+    """The lines before the checkpoint were deleted; nobody can log them again."""
+    grid = write_grid(tmp_path)
+    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    cell = cells(tmp_path / "runs")["linear-mean"]
+    cell.forget_result()
+    cell.metrics_file.unlink()
+    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 1
+    result = cell.result()
+    assert result is not None and result.failure is not None and result.failure.kind == "bad input"
+    assert "metrics.jsonl lacks 2 of the validations before step 10; delete" in result.failure.reason
+
+
 def test_repeated_lines_are_mended_by_the_next_resume(tmp_path: Path) -> None:
     cell = CellFolder(tmp_path)
     lines = [MetricsLine(step, {"val/accuracy": value}) for step, value in ((5, 0.1), (10, 0.2), (5, 0.3), (15, 0.4))]
