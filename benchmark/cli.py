@@ -5,14 +5,15 @@ Exit status: 0 all is well, 1 some cell has no result or some picture no label, 
 """
 
 import importlib.metadata
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from benchmark.commands import catalogue, grids, mlflow, profiling, trained, tuning
 from benchmark.errors import UserError
+from benchmark.machine.terminal import Terminal
 
 
 def print_version(wanted: bool) -> None:
@@ -34,7 +35,11 @@ def htbench(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
-    """Few-shot learners on identical test episodes: plan, run and report a YAML grid."""
+    """Few-shot learners on identical test episodes: plan, run and report a YAML grid.
+
+    Plugins that a grid names, and models that MLflow serves, run code of their own. Nothing else that is read does:
+    grids, records, results, checkpoints, datasets and pictures are data only.
+    """
 
 
 _COMMANDS = (
@@ -62,11 +67,23 @@ def main() -> None:
     from benchmark.machine.process import prepare_process
 
     prepare_process()
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 never ends a command
+            output.reconfigure(errors="backslashreplace")
     try:
         app(args=expand_only(expand_paths(sys.argv[1:])), prog_name="htbench")
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
-        sys.exit(2)
+        refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refuse(f"{error.strerror}: {error.filename}")
+
+
+def refuse(problem: str) -> NoReturn:
+    """Say what is wrong and leave with exit status 2."""
+    Terminal(stderr=True, soft_wrap=True).print(f"error: {problem}", style="red", markup=False, highlight=False)
+    sys.exit(2)
 
 
 def expand_paths(arguments: list[str]) -> list[str]:

@@ -9,9 +9,11 @@ Built-in learners also have a line in `_HOMES`, so that listing names imports no
 user's own file needs only the decorator: `load_plugin(path)` imports the file.
 """
 
+import dataclasses
 import difflib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from methods.method import Method, Setting
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
 M = TypeVar("M", bound=type[Method])
 
@@ -78,10 +82,20 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
     """Class decorator: make a learner available as `name`, with the options in `fixed` set for good.
 
     Raises:
-        ValueError: the name is a built-in learner's.
+        ValueError: the name would not do in paths and tables, or is a built-in learner's.
+        TypeError: the class is not derived from `Method`, or its Config is no dataclass.
     """
+    if len(name) > 60 or not _NAME.fullmatch(name):
+        raise ValueError(
+            "a method's name should be letters, digits and any of - + . _, beginning with a letter or digit, at most 60"
+            f" characters, found {name[:80]!r}"
+        )
 
     def decorate(learner: M) -> M:
+        if not (isinstance(learner, type) and issubclass(learner, Method)):
+            raise TypeError(f"{name!r} should be a class derived from methods.Method, found {learner!r}")
+        if not dataclasses.is_dataclass(getattr(learner, "Config", None)):
+            raise TypeError(f"the Config of {name!r} ({learner.__name__}) should be a dataclass")
         if name in _HOMES and (learner.__module__ != _HOMES[name] or name in _registered):
             raise ValueError(f"{name!r} is a built-in method; register yours under another name")
         _registered[name] = Registered(name, learner, summary, fixed, typical)

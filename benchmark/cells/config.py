@@ -11,8 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from benchmark.cells.names import checked_name
 from benchmark.data.configs import DatasetConfig
 from benchmark.machine.frozen import Frozen
+
+LONGEST = 10**9
+"""Training steps; more is a slip."""
+
+LARGEST_SEED = 2**63 - 1
+
+LARGEST_BATCH = 65_536
 
 
 class EpisodesConfig(Frozen):
@@ -25,12 +33,12 @@ class EpisodesConfig(Frozen):
     there is one task only, which arrives in so many parts of `shots` and `unlabelled` images per class.
     """
 
-    ways: int = Field(5, ge=2)
-    shots: int = Field(1, ge=1)
-    queries: int = Field(5, ge=1)
-    unlabelled: int = Field(0, ge=0)
-    distractors: int = Field(0, ge=0)
-    tasks: int = Field(1, ge=1)
+    ways: int = Field(5, ge=2, le=10_000)
+    shots: int = Field(1, ge=1, le=10_000)
+    queries: int = Field(5, ge=1, le=10_000)
+    unlabelled: int = Field(0, ge=0, le=10_000)
+    distractors: int = Field(0, ge=0, le=10_000)
+    tasks: int = Field(1, ge=1, le=10_000)
     scenario: Literal["class-incremental", "task-incremental", "mini-batch"] = "class-incremental"
 
     @property
@@ -42,9 +50,13 @@ class EpisodesConfig(Frozen):
 
 
 def _number_or_auto(value: Any) -> Any:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "auto":
         return value
-    raise PydanticCustomError("number_or_auto", "should be a whole number of at least 1, or auto")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise PydanticCustomError("number_or_auto", "should be a whole number of at least 1, or auto")
+    if value > LARGEST_BATCH:
+        raise PydanticCustomError("number_or_auto", f"should be at most {LARGEST_BATCH:,}")
+    return value
 
 
 class TrainConfig(Frozen):
@@ -68,25 +80,25 @@ class TrainConfig(Frozen):
     """
 
     batch: Annotated[int | Literal["auto"], PlainValidator(_number_or_auto)] = 16
-    memory_gib: float = Field(8.0, gt=0)
-    steps: int | None = Field(None, ge=1)
-    minutes: float | None = Field(None, gt=0)
+    memory_gib: float = Field(8.0, gt=0, le=100_000)
+    steps: int | None = Field(None, ge=1, le=LONGEST)
+    minutes: float | None = Field(None, gt=0, le=1_000_000)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.0, ge=0, lt=1)
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     decay_rate: float = Field(0.95, gt=0, le=1)
-    decay_steps: int = Field(100_000, ge=1)
-    warmup_steps: int = Field(0, ge=0)
+    decay_steps: int = Field(100_000, ge=1, le=LONGEST)
+    warmup_steps: int = Field(0, ge=0, le=LONGEST)
     clip: float | None = Field(None, gt=0)
     clip_value: float | None = Field(None, gt=0)
     shared_from: str | None = None
-    validate_every: int = Field(500, ge=1)
-    validation_episodes: int = Field(200, ge=2)
-    ways: int | None = Field(None, ge=2)
-    shots: int | None = Field(None, ge=1)
-    queries: int | None = Field(None, ge=1)
+    validate_every: int = Field(500, ge=1, le=LONGEST)
+    validation_episodes: int = Field(200, ge=2, le=1_000_000)
+    ways: int | None = Field(None, ge=2, le=10_000)
+    shots: int | None = Field(None, ge=1, le=10_000)
+    queries: int | None = Field(None, ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainConfig":
@@ -119,20 +131,20 @@ class TestConfig(Frozen):
 
     __test__ = False  # not a pytest class
 
-    episodes: int = Field(600, ge=2)
-    queries: int | None = Field(None, ge=1)
-    tasks: int | None = Field(None, ge=1)
-    seed: int = Field(2022, ge=0)
-    ensemble: int | None = Field(None, ge=1)
+    episodes: int = Field(600, ge=2, le=1_000_000)
+    queries: int | None = Field(None, ge=1, le=10_000)
+    tasks: int | None = Field(None, ge=1, le=10_000)
+    seed: int = Field(2022, ge=0, le=LARGEST_SEED)
+    ensemble: int | None = Field(None, ge=1, le=1_000)
 
 
 class TuneConfig(Frozen):
     """Equal tuning: `trials` for every method, each trained for `minutes` or `steps` (default: as the grid says)."""
 
-    trials: int = Field(12, ge=1)
-    minutes: float | None = Field(None, gt=0)
-    steps: int | None = Field(None, ge=1)
-    seed: int = Field(0, ge=0)
+    trials: int = Field(12, ge=1, le=10_000)
+    minutes: float | None = Field(None, gt=0, le=1_000_000)
+    steps: int | None = Field(None, ge=1, le=LONGEST)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TuneConfig":
@@ -155,11 +167,16 @@ class CellConfig(Frozen):
     model: dict[str, Any] = Field({})
     train: TrainConfig
     test: TestConfig = TestConfig()
-    seed: int = Field(0, ge=0)
-    timeout_minutes: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    timeout_minutes: float | None = Field(None, gt=0, le=10_000_000)
     plugins: tuple[str, ...] = ()
     tuning: bool = False
     content: str | None = None
+
+    @field_validator("method")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        return checked_name(value)
 
     @property
     def key(self) -> str:

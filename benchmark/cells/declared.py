@@ -22,8 +22,9 @@ def size_axis(method: str) -> str:
 
 def size(config: CellConfig) -> int | None:
     """The width of the network that solves a task; None if the method has no such option."""
-    width: int | None = config.model.get(size_axis(config.method))
-    return width
+    width = config.model.get(size_axis(config.method))
+    # A record may hold anything, and this becomes part of a folder's name.
+    return width if isinstance(width, int) and not isinstance(width, bool) else None
 
 
 def is_reference(method: str) -> bool:

@@ -24,6 +24,7 @@ import contextlib
 import fcntl
 import hashlib
 import itertools
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,10 +39,11 @@ from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices,
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.metrics import MetricsLine, lines
+from benchmark.cells.names import checked_name
 from benchmark.cells.result import FORMAT, Origin, Result
 from benchmark.data.configs import FolderConfig
-from benchmark.errors import UserError
-from benchmark.machine.files import parse_json, write_text, write_whole
+from benchmark.errors import MachineError, UserError
+from benchmark.machine.files import make_folder, parse_json, remove_temporaries, write_text, write_whole
 
 SUPERSEDED = "superseded"
 """Where older results of cells are kept."""
@@ -51,6 +53,28 @@ TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble
 State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
 """What has become of a cell. "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`;
 "outdated", as seen from today only: made from something else, see `benchmark.cells.identity`."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell's folder held by this process."""
+
+    folder: Path
+    _path: Path
+    _inode: int
+
+    def check(self) -> None:
+        """Make sure the folder is still the one that is held, and not deleted, or made anew by somebody else.
+
+        Raises:
+            MachineError: it is another one, or none.
+        """
+        try:
+            same = self._path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise MachineError(f"{self.folder} was deleted or replaced while its cell ran; run again to start it anew")
 
 
 @dataclass(frozen=True)
@@ -91,11 +115,32 @@ class CellFolder:
 
     def create(self, config: CellConfig) -> None:
         """Make the folder and write the configuration."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot create {self.folder}: {error.strerror}; choose another --runs") from error
+        make_folder(self.folder)
         write_text(self.folder / "cell.json", config.model_dump_json(indent=1))
+
+    def record(self) -> bytes | None:
+        """The record's bytes, whatever they are; None while there is none."""
+        try:
+            return (self.folder / "result.json").read_bytes()
+        except OSError:
+            return None
+
+    def claim(self, config: CellConfig, *, planned: bytes | None) -> bool:
+        """Make the cell ready for a process that runs it; False if it has another record than when that was planned.
+
+        What was planned may be out of date: another launch may have finished the cell since. So its record is looked
+        at again under the lock, and the one that was `planned` to be replaced is deleted.
+
+        Raises:
+            UserError: another process is writing this cell.
+        """
+        make_folder(self.folder)
+        with self.lock():
+            if self.record() != planned:
+                return False
+            self.create(config)
+            self.forget_result()
+        return True
 
     def config(self) -> CellConfig:
         """The cell's configuration.
@@ -128,14 +173,18 @@ class CellFolder:
         except (OSError, ValueError, ValidationError) as error:
             raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
 
-    def set_aside(self) -> Path:
+    def set_aside(self, *, planned: bytes | None) -> Path | None:
         """Move the folder out of the way, into `superseded/` beside it, and return where it is now.
+
+        None if it has another record than when that was planned: see `claim`.
 
         Raises:
             UserError: another process is writing this cell, or it cannot be moved.
         """
         kept = self.folder.parent / SUPERSEDED
         with self.lock():
+            if self.record() != planned:
+                return None
             try:
                 kept.mkdir(exist_ok=True)
                 number = next(n for n in itertools.count(1) if not (kept / f"{self.folder.name}-{n}").exists())
@@ -302,21 +351,33 @@ class CellFolder:
         write_text(self.metrics_file, lines(metrics))
 
     def drop_metrics_after(self, step: int) -> None:
-        """Forget what was logged after the checkpoint that training continues from; it will be logged again."""
-        self.write_metrics([line for line in self.metrics() if line.step <= step])
+        """Forget what was logged after the checkpoint that training continues from; it will be logged again.
+
+        Torn lines go too, and of several with one step all but the last, which the checkpoint comes after.
+        """
+        kept = {line.step: line for line in self.metrics() if line.step <= step}
+        self.write_metrics([kept[step] for step in sorted(kept)])
 
     def forget_result(self) -> None:
         """Delete a failed cell's record so that it is tried again."""
         (self.folder / "result.json").unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator["Held"]:
         """Hold the cell; the operating system releases it when the process ends, however it ends.
 
+        What a killed writer left half written is deleted.
+
         Raises:
+            MachineError: the folder is not there or cannot be written to.
             UserError: another process is writing this cell.
         """
-        with (self.folder / "lock").open("a") as file:
+        path = self.folder / "lock"
+        try:
+            opened = path.open("a")
+        except OSError as error:
+            raise MachineError(f"cannot open {path}: {error.strerror}") from error
+        with opened as file:
             deadline = time.monotonic() + 1.0  # somebody asking `is_locked` holds it for an instant
             while True:
                 try:
@@ -328,14 +389,21 @@ class CellFolder:
                             f"{self.folder} is being written by another run; wait for it or choose another --runs"
                         ) from error
                     time.sleep(0.05)
-            yield
+            held = Held(self.folder, path, os.fstat(file.fileno()).st_ino)
+            held.check()
+            remove_temporaries(self.folder)
+            yield held
 
     def is_locked(self) -> bool:
         """Whether some process is writing this cell."""
         path = self.folder / "lock"
         if not path.exists():
             return False
-        with path.open("r") as file:
+        try:
+            opened = path.open("r")
+        except FileNotFoundError:  # deleted in this very moment
+            return False
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -367,7 +435,7 @@ class ExperimentFolder:
         """The folder of a cell, whether it exists or not."""
         width = size(config)
         text = "" if width is None else f"-{width}{size_axis(config.method)[:2]}"
-        return CellFolder(self.folder / f"{config.method}{text}-seed{config.seed}-{config.key}")
+        return CellFolder(self.folder / f"{checked_name(config.method)}{text}-seed{config.seed}-{config.key}")
 
     def recalled(self, configs: Iterable[CellConfig]) -> tuple[CellConfig, ...]:
         """The cells; those whose pictures are not here now, so that their content is unknown, as they were last run."""

@@ -35,6 +35,21 @@ def default_options(method: Registered) -> dict[str, Any]:
     return plain
 
 
+LARGEST_WIDTH, LARGEST_OPTION = 4096, 100_000
+"""Of the option that is a method's width, and of any other whole number: more is a slip, and would eat the machine."""
+
+
+def too_large(method: Registered, options: dict[str, Any]) -> list[tuple[str, int]]:
+    """The options that are absurdly large, each with its limit."""
+    found = []
+    for name, value in options.items():
+        limit = LARGEST_WIDTH if name == method.learner.size_axis else LARGEST_OPTION
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(number, int) and number > limit for number in numbers):
+            found.append((name, limit))
+    return found
+
+
 def resolve_options(method: Registered, given: dict[str, Any]) -> dict[str, Any]:
     """The given options, checked, without those that only repeat a default, but always with its width if it has one.
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark.errors import UserError
+from benchmark.machine.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from benchmark.cells.config import CellConfig
     from benchmark.cells.folder import ExperimentFolder
     from benchmark.grid import Grid
-    from benchmark.tracking.mirror import Mirror
+    from benchmark.tracking.mirror import FollowingMirror
 
-console = Console(soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 GridArgument = Annotated[Path, typer.Argument(help="The grid, a YAML file such as experiments/smoke/quickstart.yaml")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run directories")]
@@ -60,7 +60,7 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
 
     grid = read_grid(path)
     for note in grid.notes:
-        Console(stderr=True, soft_wrap=True).print(f"note: {note}", style="yellow", markup=False, highlight=False)
+        Terminal(stderr=True, soft_wrap=True).print(f"note: {note}", style="yellow", markup=False, highlight=False)
     experiment = ExperimentFolder(runs / grid.name)
     grid = replace(grid, cells=experiment.recalled(grid.cells))
     cells = select(grid.cells, only) if only else grid.cells
@@ -69,7 +69,7 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
 
 def open_tracking(
     uri: str | None, grid: "Grid", experiment: "ExperimentFolder", track: bool
-) -> "AbstractContextManager[Mirror | None]":
+) -> "AbstractContextManager[FollowingMirror | None]":
     """A mirror of the run in MLflow, or None with `--no-track`."""
     if not track:
         return nullcontext()

@@ -108,6 +108,7 @@ def run(
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
+    records = {p.config.key: p.store.record() for p in planned}
     busy = [p.store.folder for p in planned if p.state == "running"]
     if busy:
         raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
@@ -116,12 +117,7 @@ def run(
     device = resolve_device(device)
     arithmetic = resolve_kernel(kernel)
     preflight([p.config for p in todo])
-    for cell in todo:
-        if cell.state in ("done", "damaged", "outdated"):
-            aside = cell.store.set_aside()
-            console.print(f"kept aside: {aside}  {cell.note}", highlight=False, markup=False)
-        cell.store.create(cell.config)
-        cell.store.forget_result()
+    todo = [p for p in todo if _made_ready(p, records[p.config.key])]
     if todo:
         experiment.write_grid(read.text)
     workers = resolve_workers(workers, device)
@@ -157,6 +153,17 @@ def run(
         console.print("cells done with other code or data run again with --stale")
     if unfinished:
         raise typer.Exit(1)
+
+
+def _made_ready(cell: "PlannedCell", record: bytes | None) -> bool:
+    """Make a cell ready to be run, with what is to be replaced kept aside; False if another run has finished it."""
+    if cell.state in ("done", "damaged", "outdated"):
+        aside = cell.store.set_aside(planned=record)
+        if aside is None:
+            return False
+        console.print(f"kept aside: {aside}  {cell.note}", highlight=False, markup=False)
+        record = None
+    return cell.store.claim(cell.config, planned=record)
 
 
 def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:

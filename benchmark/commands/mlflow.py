@@ -15,7 +15,11 @@ def sync(grid: GridArgument, runs: RunsOption = RUNS, mlflow: UriOption = None) 
     read, _, experiment = open_grid(grid, runs, None)
     folder = RESULTS / read.name
     with console.status("writing to MLflow"):
-        mirror_all(experiment, read, mlflow, folder if folder.is_dir() else None)
+        notes = mirror_all(experiment, read, mlflow, folder if folder.is_dir() else None)
+    for note in notes:
+        console.print(note.text, style="red", highlight=False, markup=False)
+    if any(note.cell for note in notes):
+        raise typer.Exit(1)
     console.print("MLflow is up to date; htbench ui opens it")
 
 

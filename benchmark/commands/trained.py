@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from benchmark.commands.common import JsonOption, console, require
+from benchmark.machine.terminal import Terminal
 
 if TYPE_CHECKING:
     from benchmark.scoring.swap_test import SwapTest
@@ -64,13 +64,14 @@ def generate(
     invert: InvertOption = "auto",
 ) -> None:
     """Write one small network that tells your own classes apart, to run without htbench."""
+    from benchmark.machine.files import make_folder
     from benchmark.trained.export import specialise, writer
     from benchmark.trained.pictures import read_support
     from benchmark.trained.run import load_run
 
     write = writer(out)
     require(out.suffix[1:], "generate", "export")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     trained = load_run(run)
     pictures = read_support(trained, support, invert, unlabelled)
     network = specialise(trained, pictures)
@@ -113,7 +114,7 @@ def predict(
         for note in answer.notes:
             _say(note)
     for problem in answer.unreadable:
-        Console(stderr=True, soft_wrap=True).print(problem, style="red", highlight=False, markup=False)
+        Terminal(stderr=True, soft_wrap=True).print(problem, style="red", highlight=False, markup=False)
     if answer.unreadable:
         raise typer.Exit(1)
 

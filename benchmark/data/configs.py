@@ -49,10 +49,10 @@ class GlyphsConfig(DatasetSection):
     """See `benchmark.data.glyphs`."""
 
     name: Literal["glyphs"]
-    train_classes: int = Field(200, ge=2)
-    validation_classes: int = Field(50, ge=2)
-    test_classes: int = Field(100, ge=2)
-    images_per_class: int = Field(20, ge=2)
+    train_classes: int = Field(200, ge=2, le=100_000)
+    validation_classes: int = Field(50, ge=2, le=100_000)
+    test_classes: int = Field(100, ge=2, le=100_000)
+    images_per_class: int = Field(20, ge=2, le=10_000)
     seed: int = Field(0, ge=0)
     rotations: Rotations = "none"
 
@@ -62,7 +62,7 @@ class FolderConfig(DatasetSection):
 
     name: Literal["folder"]
     path: Path
-    image_size: int = Field(28, ge=8)
+    image_size: int = Field(28, ge=8, le=1024)
     colour: bool = False
     min_images: int = Field(1, ge=1)
     validation_fraction: float = Field(0.2, gt=0, lt=1)

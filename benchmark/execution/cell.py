@@ -5,6 +5,7 @@
 
 import argparse
 import copy
+import os
 import signal
 import sys
 import time
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellFolder
+from benchmark.cells.folder import CellFolder, Held
 from benchmark.cells.identity import origin_today
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
-from benchmark.errors import UserError
+from benchmark.errors import MachineError, UserError
+from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS
+from benchmark.machine.faults import machine_fault
 from benchmark.machine.process import die_with_parent, prepare_process
 from benchmark.training.build import build, setting_of
 
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Entry point of a cell's process; exit status 0 if the cell has its numbers, 1 if it failed, 2 if refused."""
+    """Entry point of a cell's process.
+
+    Exit status 0 if the cell has its numbers, 1 if it failed, 2 if refused, 75 if the machine was at fault.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmark.execution.cell")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="cpu")
@@ -41,16 +47,28 @@ def main() -> int:
     prepare_process()
     store = CellFolder(arguments.folder)
     try:
-        with store.lock():
-            result = store.result() or run(store, arguments.device)
+        result = run(store, arguments.device)
+    except MachineError as error:
+        print(error, file=sys.stderr)
+        return MACHINE_STATUS
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED_STATUS
     return 0 if result.state == "done" else 1
 
 
 def run(store: CellFolder, device: str) -> Result:
-    """Run a cell to its end from wherever it stands; whatever goes wrong becomes its record."""
+    """Run a cell to its end from wherever it stands; whatever goes wrong with it becomes its record.
+
+    Raises:
+        MachineError: what went wrong is not the cell's fault; it has no record and can be continued.
+        UserError: another process is writing this cell.
+    """
+    with store.lock() as held:
+        return store.result() or _run(store, device, held)
+
+
+def _run(store: CellFolder, device: str, held: Held) -> Result:
     import torch
 
     from benchmark.scoring.sound import UnsoundError
@@ -61,24 +79,31 @@ def run(store: CellFolder, device: str) -> Result:
     config = store.config()
     try:
         with library.chosen(library.choice()):  # `_train` may choose what training began with
-            return _train_and_score(store, config, torch.device(device))
+            return _train_and_score(store, config, torch.device(device), held)
     except DivergedError as error:
         failure = Failure(kind="diverged", reason=str(error))
+    except MachineError:
+        raise
     except UnsoundError as error:
         failure = Failure(kind="unsound", reason=str(error))
     except UserError as error:
         failure = Failure(kind="bad input", reason=str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a method may call sys.exit
+        held.check()
+        if fault := machine_fault(error):
+            traceback.print_exc()
+            raise MachineError(fault) from error
         failure = Failure(
             kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
         )
         traceback.print_exc()
+    held.check()
     result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure, origin=store.origin())
     store.write_result(result)
     return result
 
 
-def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Result:
+def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: Held) -> Result:
     from benchmark import data
     from benchmark.episodes.draw import stream
     from benchmark.episodes.sampling import sample
@@ -99,7 +124,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
     restored = restore_shared(method, config, store)
     method.to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
-    keeper = FolderKeeper(store, setting_of(config, dataset))
+    keeper = FolderKeeper(store, setting_of(config, dataset), held)
     progress = _train(store, config, method, train, validation, keeper)
 
     _load(method, store.best_checkpoint)
@@ -144,6 +169,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any) -> Resu
         ),
         origin=store.origin(),
     )
+    held.check()
     if tested is None:
         store.write_result(result)
     else:
@@ -186,8 +212,9 @@ def _train(
         if trainer.progress.step > 0:
             library.choose(kernel.continue_with(trainer.progress.kernels or ["torch"]))  # none: a checkpoint of old
         store.drop_metrics_after(trainer.progress.step)
+        _check_complete(store, config, trainer.progress.step)
     else:
-        store.write_metrics([])  # of an attempt that was killed before its first checkpoint
+        store.write_metrics([])  # of an attempt that ended before its first checkpoint
         if not trainer.decided:
             trainer.decide()
             keeper.keep_last(trainer.state())
@@ -195,33 +222,54 @@ def _train(
     return trainer.progress
 
 
-class FolderKeeper:
-    """Keeps training's traces in the cell's folder."""
+def _check_complete(store: CellFolder, config: CellConfig, step: int) -> None:
+    """Make sure that every validation up to a step has its line: the curve of a resumed cell has no hole.
 
-    def __init__(self, store: CellFolder, setting: "Setting") -> None:
-        self.store, self.setting = store, setting
+    Raises:
+        UserError: naming the file.
+    """
+    every = config.train.validate_every
+    missing = set(range(every, step + 1, every)) - {line.step for line in store.metrics()}
+    if missing:
+        raise UserError(
+            f"{store.metrics_file} lacks {len(missing)} of the validations before step {step};"
+            f" delete {store.folder} to run the cell from the start"
+        )
+
+
+class FolderKeeper:
+    """Keeps training's traces in the cell's folder, as long as it is the one held."""
+
+    def __init__(self, store: CellFolder, setting: "Setting", held: Held) -> None:
+        self.store, self.setting, self.held = store, setting, held
 
     def log(self, line: MetricsLine) -> None:
         """Append a line to the metrics."""
+        self.held.check()
         with self.store.metrics_file.open("a") as file:
             file.write(lines([line.at(time.time())]))
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint that comes after it
 
     def keep_best(self, weights: dict[str, Any]) -> None:
         """Write the weights chosen on validation, and what it takes to build the method without the dataset."""
         from benchmark.cells import checkpoint
 
+        self.held.check()
         checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting)})
 
     def keep_member(self, step: int, weights: dict[str, Any]) -> None:
         """Write weights for the ensemble."""
         from benchmark.cells import checkpoint
 
+        self.held.check()
         checkpoint.save(self.store.member_checkpoint(step), {"method": weights})
 
     def keep_last(self, state: dict[str, Any]) -> None:
         """Write the state to continue from, then drop members that it no longer names."""
         from benchmark.cells import checkpoint
 
+        self.held.check()
         checkpoint.save(self.store.last_checkpoint, state)
         self.store.drop_members_but(step for _, step in state["progress"]["members"])
 

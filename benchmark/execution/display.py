@@ -1,5 +1,6 @@
 """What the terminal shows: a live table where there is one, plain lines in a log."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.metrics import MetricsLine
+from benchmark.errors import UserError
 from benchmark.execution.engine import Event
 from benchmark.execution.plan import PlannedCell
 
@@ -48,6 +50,7 @@ class RunDisplay:
 
     def __init__(self, console: Console, cells: Sequence[CellFolder]) -> None:
         self._console, self._cells = console, list(cells)
+        self._configs: dict[str, CellConfig] = {}
         self._notes: dict[str, str] = {}
         self._running: set[str] = set()
         self._ended: set[str] = set()
@@ -79,6 +82,9 @@ class RunDisplay:
         if event.cell is not None:
             name = event.cell.folder.name
             (self._running.add if event.kind == "started" else self._running.discard)(name)
+            if event.kind == "started":
+                with contextlib.suppress(OSError):  # somebody deletes the folder at this moment
+                    self._configs[name] = event.cell.config()
             if event.kind == "ended":
                 self._ended.add(name)
                 self._notes[name] = _outcome(event)
@@ -95,7 +101,8 @@ class RunDisplay:
             name = cell.folder.name
             if name in self._running:
                 last = next(reversed(cell.metrics()), None)
-                share = f"{_share(cell.config(), last):.0%}" if last else "0%"
+                config = self._configs.get(name)
+                share = f"{_share(config, last):.0%}" if last and config else "0%"
                 accuracy = f"{last.accuracy:.1%}" if last and last.accuracy is not None else ""
                 table.add_row(name, _MARKS["running"], share, accuracy, "")
             elif name in self._ended:
@@ -107,10 +114,13 @@ class RunDisplay:
 
 def _outcome(event: Event) -> str:
     assert event.cell is not None
-    result = event.cell.result()
-    if result is not None and result.test is not None:
-        return f"test accuracy {result.test.accuracy:.1%}"
-    return f"FAILED: {event.note}"
+    try:
+        result = event.cell.result()
+    except UserError as error:
+        return str(error)
+    if result is None:
+        return f"not finished: {event.note}"
+    return f"test accuracy {result.test.accuracy:.1%}" if result.test is not None else f"FAILED: {event.note}"
 
 
 def _share(config: CellConfig, line: MetricsLine) -> float:

@@ -6,6 +6,12 @@ from typing import Literal, Protocol
 
 from benchmark.cells.folder import CellFolder
 
+REFUSED_STATUS = 2
+"""Exit status of a cell's process that found nothing to do: another process holds the cell."""
+
+MACHINE_STATUS = 75
+"""Exit status of a cell's process that the machine let down (EX_TEMPFAIL of sysexits.h): the cell can be continued."""
+
 
 @dataclass(frozen=True)
 class Event:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cells.config import CellConfig
@@ -9,6 +10,7 @@ from benchmark.cells.folder import CellFolder, ExperimentFolder, State
 from benchmark.cells.identity import standing
 from benchmark.data.configs import DatasetConfig
 from benchmark.errors import UserError
+from benchmark.machine.faults import blamed, machine_fault
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
@@ -78,12 +80,19 @@ def measure_speed(config: CellConfig, datasets: Datasets, steps: int = 3) -> Spe
     cpu = torch.device("cpu")
     dataset = datasets.load(config.dataset)
     trainer = Trainer(config, build(config, dataset), dataset.splits["train"], dataset.splits["validation"])
-    trainer.decide()
-    trainer.progress.steps = steps + 1
-    trainer.train_step()
-    before = clock(cpu)
-    for _ in range(steps):
+    try:
+        trainer.decide()
+        trainer.progress.steps = steps + 1
         trainer.train_step()
+        before = clock(cpu)
+        for _ in range(steps):
+            trainer.train_step()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        if machine_fault(error) or not config.plugins:
+            raise
+        raise _blame(config, error, "trained") from error
     return {_shape_of(config): (clock(cpu) - before) / steps}
 
 
@@ -110,8 +119,20 @@ def preflight(cells: Iterable[CellConfig]) -> None:
             check_possible(dataset.splits["test"], config.followed_episodes, "test")
         try:
             build(config, dataset)
+        except UserError:
+            raise
         except ValueError as error:
             raise UserError(f"{config.method}: {error}") from error
+        except (Exception, SystemExit) as error:
+            if machine_fault(error) or not config.plugins:  # of our own methods the traceback is wanted
+                raise
+            raise _blame(config, error, "built") from error
+
+
+def _blame(config: CellConfig, error: BaseException, what: str) -> UserError:
+    """One line on what a plugin does wrong, and where."""
+    place, text = blamed(error, map(Path, config.plugins))
+    return UserError(f"{config.method} cannot be {what}: {place or config.plugins[0]}: {text}")
 
 
 def _by_dataset(cells: Iterable[CellConfig]) -> list[CellConfig]:

@@ -4,7 +4,6 @@ Each setting remembers where in the file it came from, so that a problem found l
 line to mend.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.cells.config import TuneConfig
+from benchmark.cells.names import RULE, is_name
 from benchmark.grid.axes import AxisPath, axis_exists, axis_path, no_such_axis
 from benchmark.grid.messages import explain, unknown
 from benchmark.grid.source import KeyPath, Problems, describe
+from benchmark.machine.faults import blamed
 from methods import registry
 
 SECTIONS = ("dataset", "episodes", "model", "train", "test")
@@ -65,6 +66,8 @@ class Override:
 def _check_keys(data: dict[str, Any], where: KeyPath, known: tuple[str, ...], problems: Problems) -> None:
     """Note the keys that are not known."""
     for key in data.keys() - set(known):
+        if not where and str(key).startswith("x-"):  # for anchors, as other tools have it
+            continue
         problems.add((*where, key), unknown(f"key {key!r}", key, known))
 
 
@@ -76,9 +79,8 @@ def read_name(data: dict[str, Any], problems: Problems) -> str:
         problems.add(
             (), "name is missing; it names the folder of results, as in 'name: omniglot-5way'", consequence=True
         )
-    elif not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        allowed = "letters, digits, '.', '_' and '-', starting with a letter or digit"
-        problems.add(("name",), f"name should be a folder name of {allowed}, found {describe(name)}")
+    elif not is_name(name):
+        problems.add(("name",), f"name should be a folder name of {RULE}, found {describe(name)[:100]}")
     return str(name)
 
 
@@ -114,8 +116,9 @@ def load_plugins(data: dict[str, Any], folder: Path, problems: Problems) -> tupl
             registry.load_plugin(path)
         except FileNotFoundError:
             problems.add(("plugins", index), f"no plugin file {path}; give its path relative to the grid file")
-        except Exception as error:
-            problems.add(("plugins", index), f"plugin {path} cannot be imported: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            place, text = blamed(error, [path])
+            problems.add(("plugins", index), f"plugin {place or path} cannot be imported: {text}")
     return tuple(map(str, paths))
 
 

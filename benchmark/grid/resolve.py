@@ -8,6 +8,7 @@ axis can be, and experiments/ for examples.
 
 import itertools
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from benchmark import data as datasets
 from benchmark.cells.config import CellConfig, TuneConfig
-from benchmark.cells.options import all_option_names, option_names, resolve_options
+from benchmark.cells.options import all_option_names, option_names, resolve_options, too_large
 from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
 from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
@@ -39,8 +40,12 @@ from benchmark.grid.parts import (
     read_tune,
 )
 from benchmark.grid.source import KeyPath, Problems, describe, load
+from benchmark.machine.faults import blamed
 from methods import registry
 from methods.registry import Registered, UnknownMethodError
+
+LARGEST_GRID = 20_000
+"""Cells; the largest grid here has 120."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,11 @@ def read_grid(path: Path) -> Grid:
         problems.raise_any()
 
     _check_options(shared, axes, methods, problems)
+    size = math.prod(map(len, axes.values()))
+    if size > LARGEST_GRID:
+        factors = " x ".join(f"{len(values):,} {'.'.join(axis)}" for axis, values in axes.items() if len(values) > 1)
+        problems.add(("grid",), f"the grid has {size:,} cells ({factors}); at most {LARGEST_GRID:,} are possible")
+        problems.raise_any()
 
     combinations = [shared | dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
     known = [cell for cell in combinations if cell["method",].value in list(methods)]
@@ -228,11 +238,19 @@ def _config(
             f"method {method.name!r} fixes option {option!r} to {method.fixed[option]!r}{_free_method(method, option)}"
         )
         problems.add(cell["model", option].where, message)
+    for option, limit in too_large(method, content["model"]):
+        found = describe(content["model"][option])
+        problems.add(cell["model", option].where, f"model.{option} should be at most {limit}, found {found}")
     try:
         content["model"] = resolve_options(method, content["model"])
     except ValidationError as error:
         for detail in error.errors():
             _note(detail, ("model", *detail["loc"]), cell, problems)
+    except Exception as error:  # a plugin's Config with types that cannot be checked, or a __post_init__ of its own
+        if not plugins:
+            raise
+        place, text = blamed(error, map(Path, plugins))
+        problems.add(("plugins",), f"the Config of {method.name!r} cannot be used: {place or plugins[0]}: {text}")
     try:
         # strict, so that `true` is no number; from JSON, so that a list is good for a tuple and text for a path
         return CellConfig.model_validate_json(json.dumps(content | {"plugins": plugins}), strict=True)

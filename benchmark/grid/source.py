@@ -13,6 +13,14 @@ import yaml
 
 from benchmark.errors import UserError
 
+LARGEST_FILE = 2**20
+"""Bytes; the largest grid here has a hundredth of it."""
+
+LARGEST_CONTENT = 100_000
+"""Values in a file, those behind an alias (*) counted wherever it stands."""
+
+_MERGE = "tag:yaml.org,2002:merge"
+
 KeyPath = tuple[str | int, ...]
 """Where a value is: `("train", "steps")`, `("overrides", 0, "when")`."""
 
@@ -33,6 +41,7 @@ def _resolve(kind: str, pattern: str, first: str) -> None:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), [*first] or [""])
 
 
+_resolve("merge", "<<", "<")
 _resolve("null", "", "")
 _resolve("null", "~|null|Null|NULL", "~nN")
 _resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
@@ -112,6 +121,10 @@ def load(path: Path) -> tuple[dict[str, Any], Source]:
         node = yaml.compose(text, _Loader)
         if node is None:
             raise UserError(f"{path}:1: the file is empty; start with 'name:', 'dataset:', 'train:' and 'grid:'")
+        if _values(node, {}) > LARGEST_CONTENT:
+            raise UserError(
+                f"{path}: the file has more than {LARGEST_CONTENT:,} values, those behind aliases (*) counted"
+            )
         source = Source(path, text, {})
         problems = Problems(source)
         _index(node, (), problems)
@@ -137,8 +150,9 @@ def load(path: Path) -> tuple[dict[str, Any], Source]:
 def parse_value(text: str) -> Any:
     """One value as it would be read from a file: `8` is an int, `true` a bool, `ht-all` text."""
     try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError):
+        node = yaml.compose(text, _Loader)
+        return None if node is None else text if _values(node, {}) > LARGEST_CONTENT else yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 
@@ -166,11 +180,14 @@ def describe(value: Any) -> str:
 
 def _read(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > LARGEST_FILE:
+        raise UserError(f"{path}: a grid has at most {LARGEST_FILE:,} bytes, and this is more")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -180,6 +197,23 @@ def _read(path: Path) -> str:
 
 def _hint(detail: str) -> str:
     return "; indent with spaces, not tabs" if "'\\t'" in detail else ""
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes there are, those behind aliases counted every time; each is looked at once.
+
+    Raises:
+        RecursionError: a node contains itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0  # not known yet
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    elif not known[id(node)]:
+        raise RecursionError
+    return known[id(node)]
 
 
 def _index(node: yaml.Node, where: KeyPath, problems: Problems) -> None:
@@ -192,6 +226,8 @@ def _index(node: yaml.Node, where: KeyPath, problems: Problems) -> None:
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if key.tag == _MERGE:
+                continue
             if key.tag != "tag:yaml.org,2002:str":
                 found = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or section"
                 problems.found.add((line, f"a key should be text, found {found}; put it in quotes if it is meant"))
@@ -202,3 +238,21 @@ def _index(node: yaml.Node, where: KeyPath, problems: Problems) -> None:
                 continue
             lines[inner] = line
             _index(value, inner, problems)
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                _index_merged(value, where, problems)
+
+
+def _index_merged(node: yaml.Node, where: KeyPath, problems: Problems) -> None:
+    """The same of what `<<` brings into a section: what the section says itself goes before it."""
+    parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    for part in parts:
+        if not isinstance(part, yaml.MappingNode):
+            problems.found.add(
+                (part.start_mark.line + 1, "<< brings in sections, such as '<<: *shared' or a list of these")
+            )
+            continue
+        brought = Problems(Source(problems.source.path, problems.source.text, {}))
+        _index(part, where, brought)  # what is wrong with it is told where it is written
+        for inner, line in brought.source.lines.items():
+            problems.source.lines.setdefault(inner, line)

@@ -13,6 +13,7 @@ from benchmark.episodes.draw import domains_of, draw, stream
 from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
+from benchmark.machine.files import make_folder
 from benchmark.scoring.swap_test import SwapTest, swap_test
 from benchmark.trained.run import TrainedRun
 from methods import registry
@@ -93,7 +94,7 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
         layer: sum(float(weights.sum(-1).mean()) for weights in found.values()) / len(found)
         for layer, found in attention.items()
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     read = next(weights.shape[-1] for found in attention.values() for weights in found.values())
     sequence = TaskSequence.of(episode)
     labels = sequence.labels_within_tasks(episode.support_labels)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.machine import provenance
-from benchmark.machine.files import write_text
+from benchmark.machine.files import make_folder, write_text
 from benchmark.profiling.figures import draw
 from benchmark.profiling.measure import Profile, Workload
 from benchmark.profiling.run import measure_apart
@@ -119,7 +119,7 @@ def quickest(one: Profile | str, other: Profile | str) -> Profile | str:
 
 
 def _write(measured: Sequence[Measured], folder: Path, passes: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     rows = _rows(measured)
     commit, changed = provenance.code_version()
     hardware = provenance.hardware()

@@ -19,21 +19,22 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ENSEMBLE_ACCURACY, TEST_ACCURACY, TEST_MATRICES, ExperimentFolder, State
 from benchmark.cells.identity import standing
 from benchmark.cells.metrics import MetricsLine
+from benchmark.cells.names import checked_name, is_name
 from benchmark.cells.result import Result
 from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
-from benchmark.machine.files import parse_json, write_text, write_whole
+from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
 from benchmark.machine.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ ACCURACIES, MATRICES, ENSEMBLES = "accuracies.npz", "matrices.npz", "ensembles.n
 
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
+
+
+def _folder_name(text: str) -> str:
+    """A folder's name is part of paths that are written to, so a record cannot hold just any."""
+    if not is_name(text, length=255):
+        raise ValueError(f"{text[:80]!r} is not the name of a cell's folder")
+    return text
 
 
 class Curve(Frozen):
@@ -64,7 +72,7 @@ class CellRecord(Frozen):
     """
 
     key: str
-    folder: str
+    folder: Annotated[str, AfterValidator(_folder_name)]
     axes: dict[str, Any]
     config: CellConfig
     state: State
@@ -80,7 +88,7 @@ class CellRecord(Frozen):
 
 class _CellsFile(Frozen):
     format: int
-    name: str
+    name: Annotated[str, AfterValidator(checked_name)]
     axes: dict[str, list[Any]]
     cells: tuple[CellRecord, ...]
 
@@ -119,7 +127,8 @@ class Record:
 
     def _told(self, key: str) -> str:
         found = parse_value(self.grid_text)
-        return str(found.get(key) or "") if isinstance(found, dict) else ""
+        said = found.get(key, "") if isinstance(found, dict) else ""
+        return said if isinstance(said, str) else ""
 
     @property
     def files(self) -> list[str]:
@@ -129,7 +138,7 @@ class Record:
 
     def save(self, folder: Path) -> None:
         """Write the files; the same record gives the same bytes."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         head = json.dumps({"format": FORMAT, "name": self.name, "axes": dict(self.axes)}, ensure_ascii=False)
         lines = ",\n".join(cell.model_dump_json() for cell in self.cells)  # one line per cell
         write_text(folder / "cells.json", f'{head[:-1]},\n"cells": [\n{lines}\n]}}\n')

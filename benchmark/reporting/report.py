@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.errors import UserError
-from benchmark.machine.files import write_text
+from benchmark.machine.files import make_folder, write_text
 from benchmark.reporting.record import Record, collect
 from benchmark.reporting.summary import Summary, summarize
 from benchmark.reporting.tables.pairs import pairs_table
@@ -60,7 +60,7 @@ def save_report(
     for cell in record.cells:
         for picture in sorted((experiment.folder / cell.folder / "inspect").glob("*.*g")):  # png and svg
             copy = out / "inspect" / cell.folder / picture.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(copy.parent)
             shutil.copyfile(picture, copy)
     return _derive(record, out, columns)
 

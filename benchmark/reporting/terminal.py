@@ -6,6 +6,7 @@ import rich.box
 import rich.table
 from rich.text import Text
 
+from benchmark.machine.terminal import Terminal
 from benchmark.reporting.tables.table import Estimate, Parts, Table
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def print_table(summary: "Summary", console: "Console") -> None:
 
 def print_rows(table: Table, console: "Console") -> None:
     """Print a table, the best in bold."""
+    shown_text = console.shown if isinstance(console, Terminal) else str
     shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, title=table.caption, title_justify="left", pad_edge=False)
     for column in table.columns:
         numeric = any(isinstance(row.get(column.key), int | float | Estimate | Parts) for row in table.rows)
         shown.add_column(column.title, justify="right" if numeric else "left", overflow="fold")
     for values in table.rows:
-        cells = zip(table.columns, table.cells(values), strict=True)
+        cells = zip(table.columns, map(shown_text, table.cells(values)), strict=True)
         shown.add_row(*(Text(cell, style=_style(values.get(column.key))) for column, cell in cells))
     console.print(shown)
 

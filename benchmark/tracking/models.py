@@ -30,14 +30,19 @@ Where htbench is installed:
 """
 
 
-def log_model(client: "MlflowClient", run: "Run", cell: CellFolder) -> None:
-    """Give a finished cell's run its model, unless it has one; as with runs, the smallest identifier stays."""
+def log_model(client: "MlflowClient", run: "Run", cell: CellFolder) -> bool:
+    """Give a finished cell's run its model, unless it has one; as with runs, the smallest identifier stays.
+
+    False if the server is too old to keep models.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     outputs = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
     if outputs or not cell.best_checkpoint.exists():
-        return
+        return True
     models = models_of(client, run)
+    if models is None:
+        return False
     if not models:
         client.create_logged_model(
             run.info.experiment_id,
@@ -47,7 +52,7 @@ def log_model(client: "MlflowClient", run: "Run", cell: CellFolder) -> None:
             params=run.data.params,
             model_type="few-shot learner",
         )
-        models = models_of(client, run)
+        models = models_of(client, run) or []
     model, *others = models
     for other in others:
         client.delete_logged_model(other.model_id)
@@ -57,11 +62,19 @@ def log_model(client: "MlflowClient", run: "Run", cell: CellFolder) -> None:
     _describe(client, run, model, image_shape)
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+    return True
 
 
-def models_of(client: "MlflowClient", run: "Run") -> "list[LoggedModel]":
-    """The models of a run, by identifier."""
-    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+def models_of(client: "MlflowClient", run: "Run") -> "list[LoggedModel] | None":
+    """The models of a run, by identifier; None if the server is older than MLflow 3 and knows no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    except MlflowException as error:
+        if "logged-models" in str(error) and "404" in str(error):  # what a server says about an address it lacks
+            return None
+        raise
     return sorted(found, key=lambda model: str(model.model_id))
 
 

@@ -77,7 +77,7 @@ class Runs:
 
     def delete(self, run: "Run") -> None:
         """Move it to MLflow's trash, with its models."""
-        for model in models_of(self._client, run):
+        for model in models_of(self._client, run) or []:
             self._client.delete_logged_model(model.model_id)
         self._client.delete_run(run.info.run_id)
 

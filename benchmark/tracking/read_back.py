@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder
 from benchmark.cells.metrics import MetricsLine
+from benchmark.cells.names import checked_name
 from benchmark.errors import UserError
 from benchmark.reporting.record import Record, collect_planned
 from benchmark.reporting.report import save_report
 from benchmark.reporting.summary import Summary
-from benchmark.tracking.connection import brief, load_client, tracking_uri
+from benchmark.tracking.connection import brief, check_artifact_location, load_client, redacted, tracking_uri
 from benchmark.tracking.one_run_per_key import Runs
 from benchmark.tracking.writer import GRID_FILE, LAST_STEPS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+_FILES = {"result.json", "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"}
+"""Of a cell's artifacts those that a report reads; whatever else a server offers is not fetched."""
 
 
 def report_from_mlflow(uri: str | None, name: str, out: Path, *, overwrite: bool = False) -> Summary:
@@ -37,7 +42,7 @@ def report_from_mlflow(uri: str | None, name: str, out: Path, *, overwrite: bool
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f"MLflow at {uri} cannot be read: {brief(error)}") from error
+            raise UserError(f"MLflow at {redacted(uri)} cannot be read: {brief(error)}") from error
         return save_report(record, experiment, out, overwrite=overwrite)
 
 
@@ -48,30 +53,37 @@ def _read(
     found = client.get_experiment_by_name(name)
     if found is None:
         names = ", ".join(sorted(other.name for other in client.search_experiments()))
-        raise UserError(f"MLflow at {uri} has no experiment {name!r}; there are {names}")
+        raise UserError(f"MLflow at {redacted(uri)} has no experiment {name!r}; there are {names}")
+    check_artifact_location(uri, name, found.artifact_location)
     runs = Runs(client, found.experiment_id)
     launch = next((run for run in runs.find("launch").values() if _has(client, run, GRID_FILE)), None)
     if launch is None:
-        raise UserError(f"MLflow at {uri} has no resolved grid of {name!r}; write it with htbench sync")
+        raise UserError(f"MLflow at {redacted(uri)} has no resolved grid of {name!r}; write it with htbench sync")
     experiment.folder.mkdir()
     files = {}
     for file in (GRID_FILE, "grid.yaml"):
         path = client.download_artifacts(launch.info.run_id, file, str(experiment.folder))
         files[file] = Path(path).read_text()
-    grid = json.loads(files[GRID_FILE])
-    planned = [(CellConfig.model_validate(cell["config"]), cell["axes"]) for cell in grid["cells"]]
+    try:
+        grid = json.loads(files[GRID_FILE])
+        planned = [(CellConfig.model_validate(cell["config"]), cell["axes"]) for cell in grid["cells"]]
+        checked_name(grid["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"MLflow at {redacted(uri)}: {GRID_FILE} of {name!r} is damaged ({reason})") from error
     cells = runs.find("cell")
     for config, _ in planned:
         if config.key in cells:
-            held.enter_context(_restored(client, cells[config.key], experiment.cell(config)))
+            held.enter_context(_restored(client, cells[config.key], experiment.cell(config), config))
     return collect_planned(grid["name"], grid["axes"], planned, files["grid.yaml"], experiment)
 
 
 @contextlib.contextmanager
-def _restored(client: "MlflowClient", run: "Run", cell: CellFolder) -> "Iterator[None]":
+def _restored(client: "MlflowClient", run: "Run", cell: CellFolder, config: CellConfig) -> "Iterator[None]":
     """A cell's folder as far as a report reads it; locked if the cell is being trained somewhere."""
-    cell.folder.mkdir(parents=True)
-    client.download_artifacts(run.info.run_id, "", str(cell.folder))
+    cell.create(config)
+    for name in sorted(_FILES & {found.path for found in client.list_artifacts(run.info.run_id) if not found.is_dir}):
+        client.download_artifacts(run.info.run_id, name, str(cell.folder))
     found: dict[int, MetricsLine] = {}
     for name in json.loads(run.data.tags.get(LAST_STEPS, "{}")):
         for point in client.get_metric_history(run.info.run_id, name):

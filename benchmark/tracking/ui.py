@@ -9,7 +9,9 @@ from benchmark.tracking.connection import (
     artifact_folder,
     brief,
     database_file,
+    is_server,
     load_client,
+    redacted,
     tracking_uri,
 )
 from benchmark.tracking.saved_views import CELLS, MEANS, view_address
@@ -19,12 +21,13 @@ _HOST = "127.0.0.1"
 
 def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     """The server's command line and environment: one worker and no job runner, half a gigabyte instead of three."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", _HOST, "--port", str(port)]
     if database := database_file(uri):
         command += ["--default-artifact-root", artifact_folder(database).as_uri()]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return command, {**os.environ, **quiet}
+    # Not on the command line, which everybody on the machine can read: it may hold a password.
+    return command, {**os.environ, **quiet, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
 def experiment_page(uri: str, address: str, name: str | None, view: str = CELLS) -> str:
@@ -47,19 +50,19 @@ def serve_ui(uri: str | None, name: str | None, port: int) -> None:
     database = database_file(uri)
     if database is not None and not database.exists():
         raise UserError(f"there is no MLflow store {database}; htbench run or htbench sync makes one")
-    remote = uri.startswith(("http://", "https://"))
+    remote = is_server(uri)
     address = uri.rstrip("/") if remote else f"http://{_HOST}:{port}"
     try:
         cells, means = (experiment_page(uri, address, name, view) for view in (CELLS, MEANS))
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"MLflow at {uri} cannot be read: {brief(error)}") from error
+        raise UserError(f"MLflow at {redacted(uri)} cannot be read: {brief(error)}") from error
     page = cells
     if cells != means:
         page = f"means over seeds: {means}\ncells: {cells}\ncharts: {cells}&compareRunsMode=CHART"
     if remote:
-        print(page)
+        print(redacted(page))
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,6 +7,7 @@ the newest launch: the topmost row of the interface then unfolds to the whole gr
 keep their YAML and report. Means stay at the top level, in sight without unfolding anything.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -14,19 +15,22 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
+from benchmark.errors import UserError
 from benchmark.execution.plan import make_plan
 from benchmark.grid import Grid
 from benchmark.grid.axes import axis_value
 from benchmark.machine.provenance import code_version
+from benchmark.reporting.tables.table import csv_cell
 from benchmark.tracking.cell_run import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
-from benchmark.tracking.connection import exclusive, open_experiment
+from benchmark.tracking.connection import brief, exclusive, open_experiment, redacted
 from benchmark.tracking.inspection_figures import inspection_figures
 from benchmark.tracking.mean_run import aggregate_facts
 from benchmark.tracking.models import log_model
@@ -51,16 +55,31 @@ _POINTS_PER_CALL = 1000  # MLflow refuses more
 _Mark = tuple[State, int, int]
 
 
-class Writer:
-    """Writes one grid to MLflow. Whatever MLflow raises passes through."""
+@dataclass(frozen=True)
+class Note:
+    """A line on what could not be written; `cell` names the folder if that is a cell."""
 
-    def __init__(self, uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
+    text: str
+    cell: str = ""
+
+
+class Writer:
+    """Writes one grid to MLflow. Whatever MLflow raises passes through, but for a cell that it refuses.
+
+    `alive` is called whenever MLflow has answered.
+    """
+
+    def __init__(
+        self, uri: str, grid: Grid, experiment: ExperimentFolder, alive: Callable[[], None] | None = None
+    ) -> None:
         self.grid = grid
         self._uri, self._experiment = uri, experiment
-        self._client, self._id = open_experiment(uri, grid.name)
+        self._client, self._id = open_experiment(uri, grid.name, alive)
         self._runs = Runs(self._client, self._id)
         self._launch: Run | None = None
         self._written: dict[str, _Mark] = {}  # by name of a cell's folder
+        self._skipped: dict[str, str] = {}  # why, by the same
+        self._keeps_models = True
 
     def launch(self) -> None:
         """Open the run of a new launch; earlier launches that never ended were killed."""
@@ -82,7 +101,10 @@ class Writer:
 
     def update(self) -> None:
         """Write what has changed on disk since the last call."""
-        marks = {cell: _mark(cell) for cell in self.cells()}
+        marks: dict[CellFolder, _Mark] = {}
+        for cell in self.cells():
+            with self._skipping(cell):
+                marks[cell] = _mark(cell)
         changed = {cell: mark for cell, mark in marks.items() if self._written.get(cell.folder.name) != mark}
         if not changed:
             return
@@ -90,10 +112,11 @@ class Writer:
             known = self._runs.find("cell")
             newest = self._launches()[0].info.run_id
             for cell, mark in changed.items():
-                facts = cell_facts(cell, mark[0], self.grid.axes)
-                facts.tags[_PARENT] = newest
-                self._bring_into_line("cell", known, facts, cell)
-                self._written[cell.folder.name] = mark
+                with self._skipping(cell):
+                    facts = cell_facts(cell, mark[0], self.grid.axes)
+                    facts.tags[_PARENT] = newest
+                    self._bring_into_line("cell", known, facts, cell)
+                    self._written[cell.folder.name] = mark
 
     def finish(self, report: Path | None) -> None:
         """Compare everything; then the means over seeds, the report's files, and how the launch ended.
@@ -106,7 +129,7 @@ class Writer:
             for name, value in experiment_tags(self.grid).items():
                 self._client.set_experiment_tag(self._id, name, value)
             known = self._runs.find("aggregate")
-            for facts in aggregate_facts(self.cells(), self.grid.axes):
+            for facts in aggregate_facts(self._readable(), self.grid.axes):
                 self._bring_into_line("aggregate", known, facts)
             self._launch = self._runs.write(
                 self._launch, self._latest_launch, lambda run: self._finish_launch(run, report)
@@ -119,19 +142,46 @@ class Writer:
         """
         runs = self._runs.find("cell")
         drawn: set[str] = set()
-        for cell in self.cells():
-            config = cell.config()
-            if config.key not in runs or cell.state() != "done":
-                continue
-            setting = config.model_copy(update={"seed": 0}).key
-            figures = inspection_figures(cell, draw=setting not in drawn)
-            drawn.add(setting)
-            with exclusive(self._uri):
-                self._runs.write(
-                    runs[config.key],
-                    partial(self._find_cell, config.key),
-                    partial(self._log_extras, cell=cell, figures=figures),
-                )
+        for cell in self._readable():
+            with self._skipping(cell):
+                config = cell.config()
+                if config.key not in runs or cell.state() != "done":
+                    continue
+                setting = config.model_copy(update={"seed": 0}).key
+                figures = inspection_figures(cell, draw=setting not in drawn)
+                drawn.add(setting)
+                with exclusive(self._uri):
+                    self._runs.write(
+                        runs[config.key],
+                        partial(self._find_cell, config.key),
+                        partial(self._log_extras, cell=cell, figures=figures),
+                    )
+
+    def notes(self) -> list[Note]:
+        """What could not be written, and which cells that concerns."""
+        found = [Note(f"{name} is not in MLflow: {why}", name) for name, why in self._skipped.items()]
+        if not self._keeps_models:
+            server = redacted(self._uri)
+            found.append(Note(f"MLflow at {server} is older than version 3 and keeps no models; all else is there"))
+        return found
+
+    @contextlib.contextmanager
+    def _skipping(self, cell: CellFolder) -> Iterator[None]:
+        """Leave a cell out that cannot be read, or that MLflow refuses; a store that fails altogether is an error."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._skipped.pop(cell.folder.name, None)
+            yield
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            self._skipped[cell.folder.name] = brief(error)
+        except (UserError, ValueError, KeyError, FileNotFoundError) as error:
+            self._skipped[cell.folder.name] = brief(error)
+
+    def _readable(self) -> list[CellFolder]:
+        return [cell for cell in self.cells() if cell.folder.name not in self._skipped]
 
     def cells(self) -> list[CellFolder]:
         """The grid's cells that have a folder whose files can be trusted."""
@@ -143,7 +193,7 @@ class Writer:
         return self._runs.find("cell")[key]
 
     def _log_extras(self, run: "Run", cell: CellFolder, figures: Path | None) -> None:
-        log_model(self._client, run, cell)
+        self._keeps_models = self._keeps_models and log_model(self._client, run, cell)
         if figures is not None and not self._client.list_artifacts(run.info.run_id, figures.name):
             self._client.log_artifacts(run.info.run_id, str(figures), figures.name)
 
@@ -168,7 +218,7 @@ class Writer:
         self._log_grid(run)
         if report is not None:
             self._client.log_artifacts(run.info.run_id, str(report), "report")
-        states = Counter(cell.state() for cell in self.cells())
+        states = Counter(cell.state() for cell in self._readable())
         self._log_tags(run, {_NOTE: launch_note(self.grid, states, report)}, {})
         status = _launch_status(states)
         if status not in ("RUNNING", self._client.get_run(run.info.run_id).info.status):
@@ -191,7 +241,7 @@ class Writer:
         rows.writerow(["cell", "state", "seconds of training left", "note"])
         for planned in make_plan(self.grid.cells, self._experiment):
             left = "" if planned.remaining_seconds is None else round(planned.remaining_seconds)
-            rows.writerow([planned.store.folder.name, planned.state, left, planned.note])
+            rows.writerow([planned.store.folder.name, planned.state, left, csv_cell(planned.note)])
         return table.getvalue()
 
     def _launches(self) -> "list[Run]":

@@ -16,7 +16,7 @@ from benchmark.grid import Grid
 from benchmark.tuning.search import Search, Trial
 
 if TYPE_CHECKING:
-    from benchmark.tracking import Mirror
+    from benchmark.tracking import FollowingMirror
 
 
 def searches_of(grid: Grid, settings: TuneConfig) -> list[Search]:
@@ -38,7 +38,7 @@ class Tuning:
         self._waiting: deque[CellFolder] = deque()
         self._out: dict[Path, list[tuple[Search, Trial]]] = {}
 
-    def run(self, *, workers: int, device: str, mirror: "Mirror | None" = None) -> None:
+    def run(self, *, workers: int, device: str, mirror: "FollowingMirror | None" = None) -> None:
         """Run all trials that have no result yet; an exception stops the processes (trials can be continued)."""
         for search in self._searches:
             self._advance(search)
@@ -73,7 +73,7 @@ class Tuning:
             for trial in batch:
                 cell = self._experiment.cell(trial.config)
                 if cell.folder not in self._out and standing(trial.config, cell).state in ("outdated", "damaged"):
-                    cell.set_aside()
+                    cell.set_aside(planned=cell.record())
                 if (result := cell.result()) is not None:
                     search.tell(trial, result)
                     self._ended(search, trial)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -130,7 +131,7 @@ def to_markdown(table: Table) -> str:
     grid = [[column.title for column in table.columns]]
     for row in table.rows:
         bold = [isinstance(value, Estimate) and value.best for value in (row.get(c.key) for c in table.columns)]
-        texts = [cell.replace("|", "\\|").replace("\n", " ") for cell in table.cells(row)]
+        texts = [_markdown(cell).replace("|", "\\|") for cell in table.cells(row)]
         grid.append([f"**{cell}**" if strong else cell for cell, strong in zip(texts, bold, strict=True)])
     widths = [max(3, *(len(line[i]) for line in grid)) for i in range(len(table.columns))]
     right = _right_aligned(table)
@@ -141,8 +142,23 @@ def to_markdown(table: Table) -> str:
 
     rule = "|" + "|".join(f"{'-' * (w + 1)}:" if r else "-" * (w + 2) for w, r in zip(widths, right, strict=True)) + "|"
     body = [line(grid[0]), rule, *map(line, grid[1:])]
-    notes = [f"- {note}" for note in table.notes]
-    return "\n".join([f"**{table.caption}**", "", *body, "", *notes, ""])
+    notes = [f"- {_markdown(note)}" for note in table.notes]
+    return "\n".join([f"**{_markdown(table.caption)}**", "", *body, "", *notes, ""])
+
+
+def _markdown(words: str) -> str:
+    """On one line, without tags and pictures, which a page that shows Markdown would load or run."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(words.splitlines())).replace("![", "!\\[")
+
+
+def csv_cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets an apostrophe before it, as OWASP advises."""
+    if not isinstance(value, str):
+        return value
+    return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")  # which Python leaves unquoted
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
 
 
 def to_csv(table: Table) -> str:
@@ -177,7 +193,7 @@ def _numbers(value: Value, count: int) -> list[object]:
         case float():
             return [f"{value:.6g}"] * count
         case _:
-            return [value, *([value] if isinstance(value, int) else [""]) * (count - 1)]
+            return [csv_cell(value), *([value] if isinstance(value, int) else [""]) * (count - 1)]
 
 
 _LATEX = str.maketrans(

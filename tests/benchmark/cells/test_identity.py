@@ -118,8 +118,8 @@ def test_an_edited_plugin_outdates(experiment: ExperimentFolder, tmp_path: Path,
     (cell,) = collect(grid, experiment).cells
     assert (cell.state, cell.result) == ("outdated", None)  # no report prints its number
     (config,) = grid.cells
-    aside = experiment.cell(config).set_aside()
-    assert CellFolder(aside).result() is not None
+    aside = experiment.cell(config).set_aside(planned=experiment.cell(config).record())
+    assert aside is not None and CellFolder(aside).result() is not None
     assert seen(grid, experiment).state == "missing"
     assert experiment.cells() == []
 

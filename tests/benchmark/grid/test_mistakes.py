@@ -192,4 +192,4 @@ def test_a_plugin_that_cannot_be_imported(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module_anywhere\n")
     ((line, message),) = errors(tmp_path, BASE + "method: toy\nplugins:\n  - broken.py\n")
     assert line == 7
-    assert "broken.py cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'" in message
+    assert "broken.py:1 cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'" in message

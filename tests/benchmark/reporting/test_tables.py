@@ -38,11 +38,11 @@ def test_markdown() -> None:
     assert to_markdown(TABLE).splitlines() == [
         "**Omniglot: 20-way**",
         "",
-        "| method |       accuracy % | numbers | note           |",
-        "|--------|-----------------:|--------:|----------------|",
-        "| ht_all | **95.46 ± 0.61** |  12,345 |                |",
-        "| maml++ |    90.00 ± 1.20* |       \N{EN DASH} | a\\|b & 5 % <x> |",
-        "| rfs    |                \N{EN DASH} |       7 | failed         |",
+        "| method |       accuracy % | numbers | note              |",
+        "|--------|-----------------:|--------:|-------------------|",
+        "| ht_all | **95.46 ± 0.61** |  12,345 |                   |",
+        "| maml++ |    90.00 ± 1.20* |       \N{EN DASH} | a\\|b & 5 % &lt;x> |",
+        "| rfs    |                \N{EN DASH} |       7 | failed            |",
         "",
         "- bold: best",
     ]
@@ -59,6 +59,19 @@ def test_csv_keeps_fractions_and_splits_estimates() -> None:
     }
     assert rows[1]["note"] == "a|b & 5 % <x>"
     assert rows[2]["accuracy"] == rows[2]["accuracy_half_width"] == ""
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_is_no_formula_and_no_tag(text: str) -> None:
+    """For a spreadsheet a leading sign makes a formula; a page that shows Markdown runs its tags."""
+    row = {"method": text, "accuracy": None, "n": -3, "note": "x\n<script>alert(1)</script> ![](http://a) 1 < 2"}
+    table = Table(TABLE.columns, (row,), "<b>", ("<i>", "p < 0.05"))
+    [read] = csv.DictReader(io.StringIO(to_csv(table)))
+    assert read["method"] == f"'{text}".replace("\r", " ") and read["n"] == "-3"
+    shown = to_markdown(table)
+    assert "<script" not in shown and "</script" not in shown and "<b>" not in shown and "<i>" not in shown
+    assert "![" not in shown and "1 < 2" in shown and "p < 0.05" in shown
+    assert len(shown.splitlines()) == 8
 
 
 def test_latex_escapes_what_latex_reads() -> None:

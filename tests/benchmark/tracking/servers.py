@@ -1,15 +1,17 @@
 """Real servers on this machine: MLflow's, PostgreSQL's."""
 
 import contextlib
+import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,66 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql+psycopg2://htbench@127.0.0.1:{port}/postgres"
     finally:
         run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+class _Front(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to another server, as long as `answers` lets it."""
+
+    behind = ""
+    answers: Callable[[str], int | None]
+    dead: threading.Event
+
+    def _pass_on(self) -> None:
+        status = type(self).answers(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if type(self).dead.is_set():
+            self.connection.close()
+            return
+        if status == HANGS:
+            time.sleep(3600)
+        if status is not None:
+            self.send_error(status)
+            return
+        request = urllib.request.Request(self.behind + self.path, body or None, method=self.command)
+        for name in ("Content-Type", "Authorization"):
+            if name in self.headers:
+                request.add_header(name, self.headers[name])
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                status, content, kind = response.status, response.read(), response.headers.get("Content-Type")
+        except urllib.error.HTTPError as error:
+            status, content, kind = error.code, error.read(), error.headers.get("Content-Type")
+        self.send_response(status)
+        self.send_header("Content-Type", kind or "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+HANGS = -1
+"""What `answers` gives for a request that is never answered."""
+
+
+@contextlib.contextmanager
+def front(behind: str, answers: Callable[[str], int | None], dead: threading.Event | None = None) -> Iterator[str]:
+    """A server before another: `answers(path)` is None to pass on, a status to refuse, or HANGS. Gives its address.
+
+    Once it is `dead`, it breaks off every connection.
+    """
+    handler = type(
+        "Front", (_Front,), {"behind": behind, "answers": staticmethod(answers), "dead": dead or threading.Event()}
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

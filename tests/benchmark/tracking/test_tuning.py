@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.grid import Grid
-from benchmark.tracking import Mirror
+from benchmark.tracking import FollowingMirror
 from benchmark.tuning import trials
 from benchmark.tuning.search import Search
 from tests.benchmark.tracking.mirrored import failing
@@ -27,7 +27,7 @@ def test_every_trial_is_a_run(
     experiment = ExperimentFolder(tmp_path / "runs" / "small-tuning")
     settings = grid.tune.model_copy(update={"trials": 5, "steps": 2})
 
-    def tuned(mirror: Mirror | None) -> Search:
+    def tuned(mirror: FollowingMirror | None) -> Search:
         [search] = searches = trials.searches_of(grid, settings)
         trials.Tuning(grid, searches, experiment, lambda search, trial: None).run(
             workers=1, device="cpu", mirror=mirror
@@ -36,7 +36,7 @@ def test_every_trial_is_a_run(
 
     if mirrored == "when all is done":
         tuned(None)
-    mirror = Mirror(uri, grid, experiment, warn=failing)
+    mirror = FollowingMirror(uri, grid, experiment, warn=failing)
     search = tuned(mirror)
     mirror.finish()
     mirror.enrich()
