@@ -71,7 +71,7 @@ def main() -> None:
         if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 never ends a command
             output.reconfigure(errors="backslashreplace")
     try:
-        app(args=expand_only(sys.argv[1:]), prog_name="htbench")
+        app(args=expand_only(expand_paths(sys.argv[1:])), prog_name="htbench")
     except UserError as error:
         refuse(str(error))
     except OSError as error:
@@ -84,6 +84,20 @@ def refuse(problem: str) -> NoReturn:
     """Say what is wrong and leave with exit status 2."""
     Terminal(stderr=True, soft_wrap=True).print(f"error: {problem}", style="red", markup=False, highlight=False)
     sys.exit(2)
+
+
+def expand_paths(arguments: list[str]) -> list[str]:
+    """Replace `~` and variables where an argument, or an option's value, begins with one.
+
+    Shells do so, but not after the `=` of `--runs=~/here`, and nobody does it for who starts htbench without a shell.
+    """
+    from benchmark.data.files.places import expanded_text
+
+    found = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        found.append(option + equals + expanded_text(value) if value[:1] in ("~", "$") else argument)
+    return found
 
 
 def expand_only(arguments: list[str]) -> list[str]:

@@ -73,6 +73,8 @@ class TrainConfig(Frozen):
 
     The learning rate rises linearly over the first `warmup_steps`, then follows the `schedule`.
 
+    `clip` bounds the norm of all gradients together, `clip_value` the size of each number in them.
+
     With `shared_from`, the key of a finished run (the end of its folder's name), a HyperTransformer starts with the
     shared feature extractor of that run at its best validation accuracy.
     """
@@ -90,6 +92,7 @@ class TrainConfig(Frozen):
     decay_steps: int = Field(100_000, ge=1, le=LONGEST)
     warmup_steps: int = Field(0, ge=0, le=LONGEST)
     clip: float | None = Field(None, gt=0)
+    clip_value: float | None = Field(None, gt=0)
     shared_from: str | None = None
     validate_every: int = Field(500, ge=1, le=LONGEST)
     validation_episodes: int = Field(200, ge=2, le=1_000_000)

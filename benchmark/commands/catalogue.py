@@ -1,28 +1,64 @@
 """Commands on what there is: data, methods."""
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmark.commands.common import RUNS, GridArgument, JsonOption, console, open_grid
 from benchmark.errors import UserError
 
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
 
-def data(grid: GridArgument) -> None:
-    """Fetch and prepare a grid's dataset, and say what is in it."""
+
+def data(
+    grid: GridArgument,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Accept archives that are not the published ones, from now on")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch and prepare a grid's dataset, and say what is in it: what is used, ignored, suspicious or refused."""
     from benchmark import data as datasets
+    from benchmark.data.files.class_folders import account
+    from benchmark.data.files.trust import trusting
 
     _, cells, _ = open_grid(grid, RUNS, None)
+    facts: list[dict[str, Any]] = []
     for config in {c.dataset.model_dump_json(): c.dataset for c in cells}.values():
-        dataset = datasets.load(config)
-        console.print(f"{dataset.name}  sha256 {dataset.sha256}", highlight=False)
-        console.print(f"  class split sha256 {dataset.split_sha256}", highlight=False)
-        for name, images in dataset.splits.items():
-            n_images = int(images.first[-1])
-            shape = "x".join(map(str, images.image_shape))
-            console.print(f"  {name:<10} {images.classes:>5} classes  {n_images:>6} images of {shape}", highlight=False)
+        folders = datasets.account(config)
+        facts.append({**config.model_dump(mode="json"), "folders": {s: f.facts() for s, f in folders.items()}})
+        if not as_json:
+            for line in account(folders):
+                console.print(line, highlight=False, markup=False)
+        try:
+            with trusting() if trust else contextlib.nullcontext():
+                dataset = datasets.load(config)
+        except UserError:
+            if as_json:  # what is refused, and why, is in it
+                print(json.dumps(facts, indent=1))
+            raise
+        facts[-1] |= dataset.facts()
+        if not as_json:
+            _show(dataset)
+    if as_json:
+        print(json.dumps(facts, indent=1))
+
+
+def _show(dataset: "Dataset") -> None:
+    console.print(f"{dataset.name}  sha256 {dataset.sha256}", highlight=False)
+    if dataset.files_sha256:
+        console.print(f"  files sha256 {dataset.files_sha256}", highlight=False)
+    console.print(f"  class split sha256 {dataset.split_sha256}", highlight=False)
+    for name, images in dataset.splits.items():
+        n_images = int(images.first[-1])
+        shape = "x".join(map(str, images.image_shape))
+        console.print(f"  {name:<10} {images.classes:>5} classes  {n_images:>6} images of {shape}", highlight=False)
+    for remark in dataset.remarks:
+        console.print(f"  suspicious {remark}", highlight=False, markup=False)
 
 
 def methods(

@@ -50,6 +50,8 @@ def open_grid(path: Path, runs: Path, only: list[str] | None) -> "tuple[Grid, Se
     from benchmark.grid import read_grid, select
 
     grid = read_grid(path)
+    for note in grid.notes:
+        Terminal(stderr=True, soft_wrap=True).print(f"note: {note}", style="yellow", markup=False, highlight=False)
     cells = select(grid.cells, only) if only else grid.cells
     return grid, cells, ExperimentFolder(runs / grid.name)
 

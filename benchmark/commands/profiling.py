@@ -33,7 +33,7 @@ def profile(
     from rich.progress import Progress
 
     from benchmark.profiling import survey
-    from benchmark.profiling.measure import Workload
+    from benchmark.profiling.measure import Workload, check
     from benchmark.profiling.run import measure_apart
     from methods import registry
 
@@ -44,6 +44,7 @@ def profile(
             raise UserError(f"--method {name}: no such method; htbench methods lists them")
     chosen = method or registry.typical_names()
     base = Workload(chosen[0], ways, shots, queries, 8, batch, where)
+    check(base)
     if every:
         cores = survey.cores(where)
         groups = survey.plan(base, method or survey.trained_on_tasks(), channels or survey.WIDTHS, cores)

@@ -9,12 +9,16 @@ To add a dataset:
 Nothing else: `load` finds the file by the configuration's name.
 """
 
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.configs import DatasetConfig
-from benchmark.data.files.places import data_folder
+from benchmark.data.configs import DatasetConfig, FolderConfig
+from benchmark.data.files.class_folders import ClassFolders, split_folders
+from benchmark.data.files.fingerprint import folder_fingerprint
+from benchmark.data.files.loaded import Memory
+from benchmark.data.files.places import data_folder, expanded
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
@@ -30,7 +34,40 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     Raises:
         UserError: data are missing, damaged or too few; the message says what to do.
     """
+    root, started = root or data_folder(), time.time_ns()
     module = import_module(f"benchmark.data.{config.name}")
-    dataset: Dataset = module.load(config, root or data_folder())
+    dataset: Dataset = module.load(config, root)
+    if dataset.files and dataset.files_sha256 is None:
+        Memory(config.model_dump_json(), root).keep(dataset.files, dataset.fingerprint, started)
     assert config.domains != "planes"  # the configuration has put the names of both
     return dataset.in_domains(config.domains) if config.domains else dataset
+
+
+def account(config: DatasetConfig) -> dict[str, ClassFolders]:
+    """What is in a user's own folder, by split, or under the name `all`; nothing for other datasets.
+
+    Raises:
+        UserError: the folder is not there at all.
+    """
+    return split_folders(expanded(config.path), config.min_images) if isinstance(config, FolderConfig) else {}
+
+
+def fingerprint(config: DatasetConfig, root: Path | None = None) -> str | None:
+    """`Dataset.fingerprint` of what `load` would give now, without downloading and mostly without loading or torch.
+
+    A user's own pictures are hashed once, later their sizes and times are looked at. Other datasets are known from when
+    they were last loaded here; they are loaded again if their files have changed since.
+
+    Returns:
+        None if it cannot be told: a dataset without files (glyphs, which are what the configuration and the code say),
+        or with files that are gone or were never loaded by this user.
+
+    Raises:
+        UserError: the files are there, but cannot be used.
+    """
+    if isinstance(config, FolderConfig):
+        return folder_fingerprint(expanded(config.path), config.min_images)
+    known, sha256 = Memory(config.model_dump_json(), root or data_folder()).recall()
+    if known == "changed":
+        return load(config, root).fingerprint
+    return sha256 if known == "same" else None

@@ -3,15 +3,16 @@
 Source. Bertinetto, Henriques, Torr, Vedaldi, "Meta-learning with differentiable closed-form solvers", ICLR 2019; the
 class lists below are theirs. Images are CIFAR-100's, see `benchmark.data.cifar100`.
 
-Files, in `<root>/cifar_fs/`, the first found of
+Files, in `<root>/cifar_fs/` (or another spelling of it, as learn2learn's `cifarfs`), the first found of
 
-- `splits/bertinetto/{train,val,test}.txt` and `data/CLASS/*.png`: the authors' archive, unpacked (also one folder
-  deeper, in `cifar100/`, as it unpacks);
+- `splits/bertinetto/{train,val,test}.txt` and `data/CLASS/*.png`: the authors' archive, unpacked (also in a folder
+  `cifar100`, as it unpacks, here or in `<root>`);
 - `CIFAR_FS_{train,val,test}.pickle`: MetaOptNet;
-- `train/CLASS/*.png`, `val/...`, `test/...`: class folders;
+- `train/CLASS/*.png`, `val/...`, `test/...`: class folders, also in `processed/`, where learn2learn makes them;
 
-else CIFAR-100's official archive in `<root>/cifar100/`, downloaded when missing. The pixels are the same, the order of
-images in a class is not, nor are class names, so the hashes of data and test episodes tell formats apart.
+else CIFAR-100's official archive, packed or not, in `<root>/cifar100/`, downloaded when missing. The pixels are the
+same, the order of images in a class is not, nor are class names, so the hashes of data and test episodes tell formats
+apart.
 """
 
 from pathlib import Path
@@ -20,6 +21,7 @@ from benchmark.data.cifar100 import SIZE, cifar100
 from benchmark.data.configs import CIFARFSConfig
 from benchmark.data.dataset import Dataset
 from benchmark.data.files.formats import class_folders, labels_pickles, listed_folders
+from benchmark.data.files.places import dataset_folders
 from benchmark.data.photographs import Photographs, first_found
 
 CIFAR_FS = Photographs("cifar_fs", SIZE, 4, {"train": (64, 38_400), "validation": (16, 9_600), "test": (20, 12_000)})
@@ -51,9 +53,11 @@ def load(config: CIFARFSConfig, root: Path) -> Dataset:
     """
     folder = root / config.name
     sources = first_found(
-        listed_folders(folder, SIZE),
-        listed_folders(folder / "cifar100", SIZE),
-        labels_pickles(folder, SIZE, "CIFAR_FS_{}"),
-        class_folders(folder, SIZE),
-    )
-    return CIFAR_FS.load(config, folder, sources or cifar100(root, split_of))
+        dataset_folders(root, config.name),
+        lambda folder: listed_folders(folder, SIZE),
+        lambda folder: listed_folders(folder / "cifar100", SIZE),
+        lambda folder: labels_pickles(folder, SIZE, "CIFAR_FS_{}"),
+        lambda folder: class_folders(folder, SIZE),
+        lambda folder: class_folders(folder / "processed", SIZE),
+    ) or first_found(dataset_folders(root, "cifar100"), lambda folder: listed_folders(folder, SIZE))
+    return CIFAR_FS.load(config, folder, sources or cifar100(root, split_of, other_files=config.partial))

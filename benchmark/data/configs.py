@@ -64,6 +64,7 @@ class FolderConfig(DatasetSection):
     path: Path
     image_size: int = Field(28, ge=8, le=1024)
     colour: bool = False
+    min_images: int = Field(1, ge=1)
     validation_fraction: float = Field(0.2, gt=0, lt=1)
     test_fraction: float = Field(0.2, gt=0, lt=1)
     seed: int = Field(0, ge=0)

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,11 +93,42 @@ class Dataset:
         name: as in a grid's `dataset.name`.
         sha256: of the images and class names; recorded in every result.
         splits: `train`, `validation` and `test`, disjoint in classes.
+        files: what it was read from, if anything.
+        files_sha256: of what is in these files, by split and class, for datasets that are told by it: a user's own
+            pictures. None: the images tell.
+        remarks: what is odd about the data, for whoever looks at them.
     """
 
     name: str
     sha256: str
     splits: Mapping[str, ClassImages]
+    files: tuple[Path, ...] = ()
+    files_sha256: str | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) that tells which data these are, wherever they lie.
+
+        Of a user's own pictures it is `files_sha256`: the content of the files used, with the names of classes and
+        splits. Otherwise it is `sha256`, of the decoded images and class names (for photographs by split), so that one
+        dataset from two archives of the same pictures is one. How images are used is left to the configuration
+        (`image_size`, `split`, `seed`). `benchmark.data.fingerprint` gives the same without loading.
+        """
+        return self.files_sha256 or self.sha256
+
+    def facts(self) -> dict[str, Any]:
+        """What is in it, without the images, as JSON has it."""
+        return {
+            "fingerprint": self.fingerprint,
+            "sha256": self.sha256,
+            "split_sha256": self.split_sha256,
+            "splits": {
+                name: {"classes": s.classes, "images": int(s.first[-1]), "image_shape": list(s.image_shape)}
+                for name, s in self.splits.items()
+            },
+            "remarks": list(self.remarks),
+        }
 
     def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
         """The same images, shown in one of the domains in each episode."""

@@ -6,10 +6,11 @@ that test classes are strange, as in tieredImageNet. Images are CIFAR-100's, see
 
 Files, in `<root>/fc100/`, the first found of
 
-- `FC100_{train,val,test}.pickle`: MetaOptNet, learn2learn;
+- `FC100_{train,val,test}.pickle`: MetaOptNet, learn2learn (also in `<root>` itself);
 - `train/CLASS/*.png`, `val/...`, `test/...`: class folders;
 
-else CIFAR-100's official archive in `<root>/cifar100/`, downloaded when missing; see CIFAR-FS about hashes.
+else CIFAR-100's official archive, packed or not, in `<root>/cifar100/`, downloaded when missing; see
+CIFAR-FS about hashes.
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmark.data.cifar100 import SIZE, cifar100
 from benchmark.data.configs import FC100Config
 from benchmark.data.dataset import Dataset
 from benchmark.data.files.formats import class_folders, labels_pickles
+from benchmark.data.files.places import dataset_folders
 from benchmark.data.photographs import Photographs, first_found
 
 FC100 = Photographs("fc100", SIZE, 4, {"train": (60, 36_000), "validation": (20, 12_000), "test": (20, 12_000)})
@@ -42,5 +44,9 @@ def load(config: FC100Config, root: Path) -> Dataset:
         UserError: no files and no download, or something is wrong with them.
     """
     folder = root / config.name
-    sources = first_found(labels_pickles(folder, SIZE, "FC100_{}"), class_folders(folder, SIZE))
-    return FC100.load(config, folder, sources or cifar100(root, split_of))
+    sources = first_found(
+        dataset_folders(root, config.name),
+        lambda folder: labels_pickles(folder, SIZE, "FC100_{}"),
+        lambda folder: class_folders(folder, SIZE),
+    ) or labels_pickles(root, SIZE, "FC100_{}")
+    return FC100.load(config, folder, sources or cifar100(root, split_of, other_files=config.partial))

@@ -2,150 +2,83 @@
 
     path/cat/1.jpg  path/cat/2.png ...  path/dog/1.jpg ...
 
-The name of a class is the name of its folder; files whose ending is not an image's, and hidden ones, are ignored;
-images may lie in deeper folders of the class. Classes are sorted by name, images by path.
+The name of a class is the name of its folder; images may lie in deeper folders of the class. What is used, ignored or
+refused is decided in `benchmark.data.files.listing`, and `htbench data` prints it. Classes are sorted by name, images
+by path. With `min_images: n`, classes with fewer are left out, before they are divided into splits.
 
-Images may have any size. Each is turned upright (EXIF), transparent parts become white, and
-it is made grey, or RGB with `colour: true`; then the shorter side is resized to `image_size` with an antialiasing
-filter and the middle square cut out, as usual for photographs (an object at the far end of a long picture is lost: crop
-such pictures yourself). Result: (1 or 3, image_size, image_size) uint8. Polarity is left as it is; the other datasets
-have bright ink on black, which matters only if a method trained on them is to predict these.
+Images may have any size up to 100 million pixels, and more than 8 bits (see `benchmark.data.pixels.depth`). Each is
+turned upright (EXIF), transparent parts become white, and it is made grey, or RGB with `colour: true`; then the shorter
+side is resized to `image_size` with an antialiasing filter and the middle square cut out, as usual for photographs (an
+object at the far end of a long picture is lost: crop such pictures yourself). Result: (1 or 3, image_size, image_size)
+uint8. Polarity is left as it is; the other datasets have bright ink on black, which matters only if a method trained on
+them is to predict these.
 
 Splits, always by class:
 
-- if `path` has folders `train`, `validation` (or `val`) and `test`, each with one folder per class, those;
+- if `path` has folders `train`, `validation` and `test`, each with one folder per class, those; other words for them
+  are in `benchmark.data.files.split_names`, such as `val`, `valid`, `base` and `novel`, in small or capital letters;
 - otherwise the sorted classes are permuted with `seed`, and `test_fraction` and `validation_fraction` of them (rounded,
   at least two each) are for testing and validation, the rest for training.
 
+The same picture, or class, in two splits is refused.
+
 Classes may have different numbers of images; an episode needs shots + queries images of a class, so the smallest class
-limits it. The decoded images are cached in the per-user cache folder; a changed, added or removed file is noticed by
-its path, size and modification time.
+limits it. The decoded images are cached in the per-user cache folder for as long as the files' content is the same.
 
 Licence and citation are those of your images.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
-from torch import Tensor
 
 from benchmark.data.configs import FolderConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.cache import cached
-from benchmark.data.files.places import user_cache
+from benchmark.data.files.class_folders import split_folders
+from benchmark.data.files.fingerprint import fingerprint_of
+from benchmark.data.files.picture import read_image
+from benchmark.data.files.places import expanded, user_cache
 from benchmark.data.files.progress import progress
+from benchmark.data.pixels.repeated import check_pictures
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FORMAT = 3
+"""Raise it when the same files give other pixels."""
 
 
 def load(config: FolderConfig, root: Path) -> Dataset:
     """Read the images under `config.path`; `root` is not needed.
 
     Raises:
-        UserError: no such folder, a class without images, a file that is no image, or too few classes.
+        UserError: no such folder, a class without images, a file that is no image, too few classes, or the same picture
+            in two splits.
     """
-    folders = _split_folders(config.path)
-    classes = {split: class_files(folder) for split, folder in folders.items()}
+    path = expanded(config.path)
+    classes = {split: found.files() for split, found in split_folders(path, config.min_images).items()}
     listing = [(name, files) for split in classes.values() for name, files in split.items()]
-    pool = _read_classes(listing, config)
-    if "train" in folders:
-        _check_disjoint(classes, config.path)
+    content = fingerprint_of(path, classes)
+    pool = _read_classes(listing, path, content, config)
+    if "train" in classes:
+        _check_disjoint(classes, path)
         ends = np.cumsum([0, *map(len, classes.values())])
         splits: dict[str, Sequence[int]] = {s: range(ends[i], ends[i + 1]) for i, s in enumerate(classes)}
     else:
         splits = _random_split(len(listing), config)
-    return split_dataset(config.name, pool, splits, config.rotations)
+    files = [file for _, members in listing for file in members]
+    remarks = check_pictures(pool, files, splits)
+    dataset = split_dataset(config.name, pool, splits, config.rotations)
+    return replace(dataset, files=tuple(files), files_sha256=content, remarks=tuple(remarks))
 
 
-def read_images(folder: Path, image_size: int, colour: bool) -> tuple[Tensor, list[Path]]:
-    """All images under a folder, sorted by path.
-
-    Returns:
-        (M, C, image_size, image_size) uint8 and the M files.
-
-    Raises:
-        UserError: no such folder, no image in it, or an unreadable one.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give one that holds images")
-    files = image_files(folder)
-    return torch.stack([read_image(file, image_size, colour) for file in files]), files
-
-
-def read_image(path: Path, image_size: int, colour: bool) -> Tensor:
-    """(C, image_size, image_size) uint8, C = 3 with colour, else 1: resized by the shorter side, middle cut out.
-
-    Raises:
-        UserError: the file is missing or is not an image.
-    """
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I;16"):  # Pillow would clip 16 bits to 8, not scale them
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            image = image.convert("RGB" if colour else "L")
-            square = ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} cannot be read as an image ({error}); repair or remove it") from error
-    pixels = torch.from_numpy(np.array(square))
-    return pixels.permute(2, 0, 1).contiguous() if colour else pixels[None]
-
-
-def _split_folders(path: Path) -> dict[str, Path]:
-    """The folders of the three splits, or the one that holds all classes under the name `all`."""
-    if not path.is_dir():
-        raise UserError(f"dataset.path: {path} is not a folder; give one that has a folder of images per class")
-    named = {"train": path / "train", "validation": path / "validation", "test": path / "test"}
-    if not named["validation"].is_dir() and (path / "val").is_dir():
-        named["validation"] = path / "val"
-    found = [split for split, folder in named.items() if folder.is_dir()]
-    if len(found) == 3:
-        return named
-    if "train" in found:
-        missing = " or ".join(split for split in named if split not in found)
-        raise UserError(
-            f"dataset.path: {path} has a folder train, but no folder {missing}; "
-            "give all of train, validation and test (each with a folder per class), or the classes alone"
-        )
-    return {"all": path}
-
-
-def class_files(folder: Path) -> dict[str, list[Path]]:
-    """Class name -> its image files, both sorted.
-
-    Raises:
-        UserError: fewer than two classes, or one without images.
-    """
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(names) < 2:
-        raise UserError(f"{folder} has {len(names)} class folders; at least 2 are needed, each with its images inside")
-    return {name: image_files(folder / name) for name in names}
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files under a folder, sorted by path.
-
-    Raises:
-        UserError: there are none.
-    """
-    files = sorted(
-        file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
-    )
-    if not files:
-        raise UserError(f"{folder} has no images ({', '.join(ENDINGS)}); put some there or remove the folder")
-    return files
-
-
-def _read_classes(listing: Sequence[tuple[str, list[Path]]], config: FolderConfig) -> ClassImages:
+def _read_classes(
+    listing: Sequence[tuple[str, list[Path]]], path: Path, content: str, config: FolderConfig
+) -> ClassImages:
     files = [file for _, members in listing for file in members]
     first = torch.tensor([0, *(len(members) for _, members in listing)]).cumsum(0)
     names = tuple(name for name, _ in listing)
@@ -154,22 +87,22 @@ def _read_classes(listing: Sequence[tuple[str, list[Path]]], config: FolderConfi
         images = [read_image(file, config.image_size, config.colour) for file in progress(files, "reading images")]
         return ClassImages(torch.stack(images), first, names)
 
-    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    about = repr((stats, names, first.tolist(), config.image_size, config.colour))
-    fingerprint = hashlib.sha256(about.encode()).hexdigest()
-    where = hashlib.sha256(f"{config.path.resolve()}:{config.image_size}:{config.colour}".encode()).hexdigest()[:12]
-    return cached(f"{config.path.name}-{where}", fingerprint, [user_cache() / "folder"], build)
+    stamp = f"{FORMAT}:{content}:{config.image_size}:{config.colour}"
+    where = hashlib.sha256(f"{path.resolve()}:{config.image_size}:{config.colour}".encode()).hexdigest()[:12]
+    return cached(f"{path.name}-{where}", stamp, [user_cache() / "folder"], build)
 
 
 def _check_disjoint(classes: dict[str, dict[str, list[Path]]], path: Path) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, Path]] = {}
     for split, members in classes.items():
-        for name in members:
+        for name, files in members.items():
             if name in seen:
+                other, file = seen[name]
                 raise UserError(
-                    f"{path}: class {name} is in {seen[name]} and in {split}; few-shot splits must not share classes"
+                    f"{path}: class {name} is in {other} and in {split} ({file} and {files[0]}); few-shot splits must"
+                    " not share classes"
                 )
-            seen[name] = split
+            seen[name] = split, files[0]
 
 
 def _random_split(classes: int, config: FolderConfig) -> dict[str, Sequence[int]]:

@@ -3,8 +3,11 @@
 Source. Brenden Lake, Ruslan Salakhutdinov, Joshua Tenenbaum, "Human-level concept learning through probabilistic
 program induction", Science 350 (2015), https://github.com/brendenlake/omniglot, MIT licence. Cite that paper when you
 publish numbers. The archives `images_background.zip` (30 alphabets, 964 characters) and `images_evaluation.zip` (20
-alphabets, 659 characters) are read from `<root>/omniglot/` and downloaded there (14 MB) when missing. The decoded
-images are cached beside them, or in the per-user cache folder where that cannot be written.
+alphabets, 659 characters), or the folders they were unpacked to, are read from `<root>/omniglot/`, or from where
+torchvision and learn2learn have them (see `benchmark.data.files.drawings`), and downloaded (14 MB) when missing. What
+has not the published checksum, because it was packed anew or unpacked, must give the very images that the published
+archives give, or be accepted with `htbench data --trust`. The decoded images are cached beside the files, or in the
+per-user cache folder where that cannot be written.
 
 Images. The originals are 105 x 105 one-bit drawings, dark ink on white. They become (1, 28, 28) uint8 with bright ink
 (255) on black (0): converted to grey, resized with Pillow's LANCZOS filter, inverted. 28 x 28 is the field's size
@@ -31,13 +34,10 @@ classes at test time too; here only training rotates. Published Omniglot numbers
 comparing them with these, or with each other, to a tenth of a point means nothing.
 """
 
-import hashlib
+import contextlib
 import io
-import zipfile
-import zlib
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +48,11 @@ from benchmark.data.configs import OmniglotConfig
 from benchmark.data.dataset import ClassImages, Dataset
 from benchmark.data.files.cache import cached
 from benchmark.data.files.download import fetch
-from benchmark.data.files.places import user_cache
+from benchmark.data.files.drawings import Drawings, find_drawings
+from benchmark.data.files.places import dataset_folders, user_cache
 from benchmark.data.files.progress import progress
-from benchmark.data.splits import permuted, split_dataset
+from benchmark.data.files.trust import check_trusted, has_md5
+from benchmark.data.splits import content_sha256, permuted, split_dataset
 from benchmark.errors import UserError
 
 
@@ -68,8 +70,14 @@ ARCHIVES = (  # checksums as in torchvision.datasets.Omniglot
     Archive("images_background.zip", "68d2efa1b9178cc56df9314c21c6e718", 964),
     Archive("images_evaluation.zip", "6b91aef0f799c5bb55b94e3f2daec811", 659),
 )
+SHA256 = "c1a1b23e1791d125f4e5f48458ca5e4ef6147b824eedcd60ba349dcec8e0baab"
+"""Of the decoded images and the characters' names, as `content_sha256` has it."""
+PLACES = ("omniglot-py", ".")
+"""Folders beside `omniglot` in which the archives may be: torchvision's and learn2learn's, and the root itself."""
 DRAWINGS = 20
 SIZE = 28
+LARGEST_SIDE = 1000
+"""Of a drawing before it is resized, in pixels; the official ones have 105."""
 
 # fmt: off
 EVALUATION_ALPHABETS = frozenset({
@@ -86,14 +94,24 @@ VALIDATION_ALPHABETS = frozenset({
 
 
 def load(config: OmniglotConfig, root: Path) -> Dataset:
-    """Read or download the archives under `root / "omniglot"` and split the characters.
+    """Find or download the archives under `root` and split the characters.
 
     Raises:
-        UserError: an archive is missing and cannot be downloaded, or is damaged.
+        UserError: an archive is missing and cannot be downloaded, is damaged, or has other images than Omniglot.
     """
-    pool = read_characters(root / "omniglot")
+    parts = find_or_fetch(dataset_folders(root, "omniglot", *PLACES), ARCHIVES)
+    pool = read_characters(parts, ARCHIVES)
+    sha256 = content_sha256(pool)
+    published = all(p.packed and has_md5(p.path, a.md5) for p, a in zip(parts, ARCHIVES, strict=True))
+    if not published and sha256 != SHA256:
+        check_trusted(
+            sha256,
+            f"{' and '.join(str(part.path) for part in parts)} are not the archives that were published (by their MD5),"
+            f" and do not hold the same images (SHA-256 {sha256[:12]}..., not {SHA256[:12]}...)",
+        )
     splits = ht_split(len(pool.names)) if config.split == "ht" else lake_split(pool.names)
-    return split_dataset(config.name, pool, splits, config.rotations)
+    files = tuple(file for part in parts for file in part.files)
+    return replace(split_dataset(config.name, pool, splits, config.rotations), files=files)
 
 
 def ht_split(characters: int) -> dict[str, list[int]]:
@@ -116,73 +134,68 @@ def lake_split(names: Sequence[str]) -> dict[str, list[int]]:
     return splits
 
 
-def read_characters(folder: Path, archives: Sequence[Archive] = ARCHIVES, url: str = URL) -> ClassImages:
-    """All characters of the archives in `folder`, from the cache if it was made from these very archives.
+def find_or_fetch(folders: Sequence[Path], archives: Sequence[Archive] = ARCHIVES, url: str = URL) -> list[Drawings]:
+    """Each archive, or what it was unpacked to, from the first folder that has it; else downloaded into the first.
 
-    Args:
-        folder: holds the archives, or receives them.
-        archives: what to read.
-        url: where missing archives are downloaded from.
+    Raises:
+        UserError: it cannot be downloaded, or has another checksum then.
     """
-    paths = [folder / archive.name for archive in archives]
-    for archive, path in zip(archives, paths, strict=True):
-        remedy = (
-            f"Get {archive.name} from https://github.com/brendenlake/omniglot (folder python) and put it into "
-            f"{folder}, or set HTBENCH_DATA to a folder that has it in its subfolder omniglot."
-        )
-        fetch(f"{url}/{archive.name}", path, archive.md5, remedy)
-    fingerprint = ":".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
-    return cached(
-        f"omniglot-{SIZE}", fingerprint, (folder, user_cache() / "omniglot"), lambda: _decode(paths, archives)
-    )
+    parts = []
+    for archive in archives:
+        found = find_drawings(folders, archive.name)
+        if found is None:
+            path = folders[0] / archive.name
+            remedy = (
+                f"Get {archive.name} from https://github.com/brendenlake/omniglot (folder python) and put it into "
+                f"{path.parent}, or set HTBENCH_DATA to a folder that has it in its subfolder omniglot."
+            )
+            fetch(f"{url}/{archive.name}", path, archive.md5, remedy)
+            found = Drawings(path, (path,))
+        parts.append(found)
+    return parts
 
 
-def _decode(paths: Sequence[Path], archives: Sequence[Archive]) -> ClassImages:
-    where: dict[str, tuple[Path, list[str]]] = {}
-    for path, archive in zip(paths, archives, strict=True):
-        drawings = _drawings(path)
+def read_characters(parts: Sequence[Drawings], archives: Sequence[Archive] = ARCHIVES) -> ClassImages:
+    """All characters of both parts, from the cache if it was made from these very files.
+
+    Raises:
+        UserError: a file is damaged, or there are more or fewer drawings than in the official archives.
+    """
+    fingerprint = ":".join(part.fingerprint() for part in parts)
+    folders = (parts[0].path.parent, user_cache() / "omniglot")
+    return cached(f"omniglot-{SIZE}", fingerprint, folders, lambda: _decode(parts, archives))
+
+
+def _decode(parts: Sequence[Drawings], archives: Sequence[Archive]) -> ClassImages:
+    where: dict[str, tuple[Drawings, list[str]]] = {}
+    for part, archive in zip(parts, archives, strict=True):
+        drawings = part.characters()
         counts = {len(members) for members in drawings.values()}
         if len(drawings) != archive.characters or counts != {DRAWINGS}:
             raise UserError(
-                f"{path} has {len(drawings)} characters with {sorted(counts)} drawings each; the official archive has "
-                f"{archive.characters} with {DRAWINGS}. Delete it, and it is downloaded again."
+                f"{part.path} has {len(drawings)} characters with {sorted(counts)} drawings each; the official archive"
+                f" has {archive.characters} with {DRAWINGS}. {part.remedy}"
             )
-        where |= {character: (path, members) for character, members in drawings.items()}
+        where |= {character: (part, members) for character, members in drawings.items()}
 
     names = sorted(where)
     images = np.empty((len(names), DRAWINGS, 1, SIZE, SIZE), dtype=np.uint8)
-    opened = {path: zipfile.ZipFile(path) for path in paths}
-    try:
+    with contextlib.ExitStack() as stack:
+        read = {part.path: stack.enter_context(part.opened()) for part in parts}
         for number, name in enumerate(progress(names, "decoding Omniglot")):
-            path, members = where[name]
+            part, members = where[name]
             for drawing, member in enumerate(members):
-                images[number, drawing, 0] = _drawing(opened[path], member)
-    finally:
-        for file in opened.values():
-            file.close()
+                images[number, drawing, 0] = _drawing(read[part.path](member), part, member)
     first = torch.arange(len(names) + 1) * DRAWINGS
     return ClassImages(torch.from_numpy(images.reshape(-1, 1, SIZE, SIZE)), first, tuple(names))
 
 
-def _drawings(path: Path) -> dict[str, list[str]]:
-    """The image files of each "Alphabet/character", sorted: `images_*/Alphabet/character/NNNN_MM.png`."""
+def _drawing(content: bytes, part: Drawings, member: str) -> np.ndarray:
     try:
-        with zipfile.ZipFile(path) as file:
-            members = sorted(member for member in file.namelist() if member.endswith(".png"))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Delete it, and it is downloaded again.") from error
-    drawings = defaultdict(list)
-    for member in members:
-        drawings["/".join(member.split("/")[-3:-1])].append(member)
-    return dict(drawings)
-
-
-def _drawing(file: zipfile.ZipFile, member: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(file.read(member))) as image:
+        with Image.open(io.BytesIO(content)) as image:
+            if max(image.size) > LARGEST_SIDE:
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels, and at most {LARGEST_SIDE} each are read")
             grey = image.convert("L").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    except (zipfile.BadZipFile, zlib.error, OSError, SyntaxError) as error:
-        raise UserError(
-            f"{file.filename}: image {member} is damaged ({error}). Delete the archive, and it is downloaded again."
-        ) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{part.path}: image {member} is damaged ({error}). {part.remedy}") from error
     return 255 - np.asarray(grey)

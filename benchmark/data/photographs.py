@@ -16,7 +16,7 @@ unless `partial: true` says that they need not be.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -64,7 +64,9 @@ class Photographs:
         splits = {split: replace(images, normalization=config.normalization) for split, images in splits.items()}
         if config.augment:
             splits["train"] = replace(splits["train"], augmentation=Augmentation(self.crop_padding))
-        return Dataset(self.name, _sha256(indices), splits)
+        files = tuple(file for source in sources.values() for file in source.files)
+        remarks = tuple(dict.fromkeys(remark for source in sources.values() for remark in source.remarks))
+        return Dataset(self.name, _sha256(indices), splits, files, remarks=remarks)
 
     def missing(self, folder: Path, remedy: str) -> UserError:
         """The message for a folder in which no format was found."""
@@ -83,8 +85,9 @@ class Photographs:
                 )
 
 
-def first_found(*found: Sources | None) -> Sources | None:
-    """The first format that is there."""
+def first_found(folders: Iterable[Path], *formats: Callable[[Path], Sources | None]) -> Sources | None:
+    """The first format that is there, in the first folder that has any."""
+    found = (look(folder) for folder in folders for look in formats)
     return next((sources for sources in found if sources is not None), None)
 
 

@@ -6,9 +6,11 @@ images); classes of one higher category are all in one split, which makes test c
 Images are ImageNet's (Russakovsky et al. 2015), for non-commercial research. The authors' archive (12 GB) has no public
 location that could be relied upon, so nothing is downloaded.
 
-Files, in `<root>/tiered_imagenet/`, the first found of
+Files, in `<root>/tiered_imagenet/` (or another spelling of it, as learn2learn's `tiered-imagenet`), the first found of
 
 - `{train,val,test}_images_png.pkl` and `{train,val,test}_labels.pkl`: the authors' archive, unpacked;
+- `{train,val,test}_images.npz` and `{train,val,test}_labels.pkl`: MetaOptNet, and few-shot-meta-baseline;
+- `images/*.jpg` and `{train,val,test}.csv`, as for miniImageNet;
 - `train/CLASS/*.jpg`, `val/...`, `test/...`: class folders, as for miniImageNet.
 
 Decoded once into 16.5 GB beside the files (or in the user's cache), which are mapped into memory and never read as a
@@ -20,7 +22,10 @@ from pathlib import Path
 
 from benchmark.data.configs import TieredImageNetConfig
 from benchmark.data.dataset import Dataset
+from benchmark.data.files.csv_lists import csv_lists
 from benchmark.data.files.formats import class_folders, png_pickles
+from benchmark.data.files.npz_arrays import npz_arrays
+from benchmark.data.files.places import dataset_folders
 from benchmark.data.photographs import Photographs, first_found
 
 TIERED_IMAGENET = Photographs(
@@ -35,11 +40,17 @@ def load(config: TieredImageNetConfig, root: Path) -> Dataset:
         UserError: no files, or something is wrong with them.
     """
     folder, size = root / config.name, TIERED_IMAGENET.image_size
-    sources = first_found(png_pickles(folder, size), class_folders(folder, size))
+    sources = first_found(
+        dataset_folders(root, config.name),
+        lambda folder: png_pickles(folder, size),
+        lambda folder: npz_arrays(folder, size),
+        lambda folder: csv_lists(folder, size),
+        lambda folder: class_folders(folder, size),
+    )
     if sources is None:
         raise TIERED_IMAGENET.missing(
             folder,
-            "Put train_images_png.pkl, train_labels.pkl and the same of val and test there, or folders train, val and"
-            " test with a folder of images per class.",
+            "Put train_images_png.pkl (or train_images.npz), train_labels.pkl and the same of val and test there, or"
+            " folders train, val and test with a folder of images per class.",
         )
     return TIERED_IMAGENET.load(config, folder, sources)

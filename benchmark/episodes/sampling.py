@@ -69,9 +69,18 @@ def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> No
         )
     needed = whole.shots + whole.unlabelled + whole.queries
     if needed > images.smallest_class:
+        small = [name for name, size in zip(images.names, images.first.diff().tolist(), strict=True) if size < needed]
+        named = f"all {len(small)} have fewer than {needed}"
+        if len(small) < len(images.names):
+            more = f" and {len(small) - 5} more" if len(small) > 5 else ""
+            named = (
+                f"too few are in {', '.join(small[:5])}{more}. With pictures of your own, dataset.min_images: {needed}"
+                " leaves such classes out"
+            )
         raise UserError(
             f"episodes need {needed} images of each class ({whole.shots} shots + {whole.unlabelled} unlabelled"
-            f" + {shape.queries} queries), but the smallest class of the {split} split has {images.smallest_class}"
+            f" + {shape.queries} queries), but the smallest class of the {split} split has {images.smallest_class};"
+            f" {named}"
         )
 
 

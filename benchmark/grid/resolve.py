@@ -17,7 +17,9 @@ from pydantic_core import ErrorDetails
 
 from benchmark.cells.config import CellConfig, TuneConfig
 from benchmark.cells.options import all_option_names, option_names, resolve_options, too_large
+from benchmark.errors import UserError
 from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
+from benchmark.grid.dataset_path import resolve_dataset_path
 from benchmark.grid.messages import explain, unknown
 from benchmark.grid.parts import (
     SECTIONS,
@@ -53,6 +55,7 @@ class Grid:
         source: the file.
         text: its content.
         tune: how `htbench tune` tunes its methods.
+        notes: what the reader should know of how the file was understood.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Grid:
     source: Path
     text: str
     tune: TuneConfig = field(default_factory=TuneConfig)
+    notes: tuple[str, ...] = ()
 
 
 def read_grid(path: Path) -> Grid:
@@ -99,12 +103,13 @@ def read_grid(path: Path) -> Grid:
         problems.add(("exclude",), "exclude leaves no cell of the grid", consequence=True)
     for override in overrides:
         _apply(override, cells, methods, problems)
+    notes = _find_pictures(cells, path.parent, problems)
     configs = [config for cell in cells if (config := _config(cell, methods, plugins, problems))]
     problems.raise_any()
 
     distinct = tuple({config.key: config for config in configs}.values())
     values = {".".join(axis): tuple(axis_values(distinct, ".".join(axis))) for axis in axes}
-    return Grid(name, distinct, {axis: v for axis, v in values.items() if len(v) > 1}, path, source.text, tune)
+    return Grid(name, distinct, {axis: v for axis, v in values.items() if len(v) > 1}, path, source.text, tune, notes)
 
 
 def _methods(shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Problems) -> dict[str, Registered]:
@@ -174,6 +179,24 @@ def _matching(condition: Condition, cells: list[Settings], problems: Problems) -
         name = "'when'" if condition.where[-1] == "when" else "'exclude'"
         problems.add(condition.where, f"{name} matches no cell; {' and '.join(there_are)}", consequence=True)
     return matching
+
+
+def _find_pictures(cells: list[Settings], folder: Path, problems: Problems) -> tuple[str, ...]:
+    """Make each `dataset.path` one that the working folder knows, in place; notes on paths that are ambiguous."""
+    notes: dict[str, None] = {}
+    for cell in cells:
+        setting = cell.get(("dataset", "path"))
+        if setting is None or not isinstance(setting.value, str):
+            continue
+        try:
+            found, note = resolve_dataset_path(setting.value, folder)
+        except UserError as error:
+            problems.add(setting.where, f"dataset.path: {error}")
+            continue
+        cell["dataset", "path"] = Setting(found, setting.where)
+        if note:
+            notes[note] = None
+    return tuple(notes)
 
 
 def _config(

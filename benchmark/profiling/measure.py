@@ -13,6 +13,9 @@ from typing import Any
 
 from benchmark.machine.process import prepare_process
 
+CHARACTERS, DRAWINGS = 1000, 20
+"""Of the images, before rotations."""
+
 SECONDS = 1.0
 """Spent on each time that is measured; at least one repetition, after one to warm up."""
 
@@ -86,11 +89,27 @@ class Profile:
         return {**record.pop("workload"), **derived, **record}
 
 
+def check(workload: Workload) -> None:
+    """Refuse episodes that the characters measured with cannot provide, as a grid's are refused.
+
+    Raises:
+        UserError: more ways than characters, or more images of each than there are.
+    """
+    import torch
+
+    from benchmark.data.dataset import ClassImages
+    from benchmark.episodes.sampling import check_possible
+
+    first, names = torch.arange(CHARACTERS + 1) * DRAWINGS, tuple(map(str, range(CHARACTERS)))
+    check_possible(ClassImages(torch.empty(0), first, names, "classes"), _cell(workload).train_episodes, "train")
+
+
 def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     """Measure in this process, each time for so many seconds.
 
     Raises:
         ValueError: the method is not trained, as a reference is not.
+        UserError: episodes that the characters measured with cannot provide.
     """
     import torch
 
@@ -106,16 +125,16 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
     from methods.method import Setting
     from methods.networks.conv4 import classify
 
+    check(workload)
     device = torch.device(workload.device)
-    characters, each = 1000, 20
-    images = ClassImages(
-        torch.randint(256, (characters * each, 1, 28, 28), dtype=torch.uint8),
-        torch.arange(characters + 1) * each,
-        tuple(map(str, range(characters))),
-        "classes",
-    ).to(device)
     config = _cell(workload)
     shape = config.train_episodes
+    images = ClassImages(
+        torch.randint(256, (CHARACTERS * DRAWINGS, 1, 28, 28), dtype=torch.uint8),
+        torch.arange(CHARACTERS + 1) * DRAWINGS,
+        tuple(map(str, range(CHARACTERS))),
+        "classes",
+    ).to(device)
     method = construct(config, Setting(workload.ways, workload.shots, images.image_shape, images.classes)).to(device)
     if not method.learned_parameters():
         raise ValueError("the method is not trained, so there is no training speed")

@@ -14,7 +14,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.data.folder import image_files, read_image
+from benchmark.data.files.class_folders import class_folders
+from benchmark.data.files.listing import Listing, look, merged
+from benchmark.data.files.picture import read_image
 from benchmark.errors import UserError
 from benchmark.trained.run import TrainedRun
 from methods.episode import UNLABELLED
@@ -56,7 +58,8 @@ def read_support(run: TrainedRun, folder: Path, invert: Invert, unlabelled: Path
     """
     if not folder.is_dir():
         raise UserError(f"--support {folder} is not a folder; give one that has a folder of pictures per class")
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = class_folders(folder)
+    classes = found.classes
     if len(classes) < 2:
         raise UserError(
             f"--support {folder} has {len(classes)} class folders; at least 2 are needed, each with its pictures inside"
@@ -69,13 +72,15 @@ def read_support(run: TrainedRun, folder: Path, invert: Invert, unlabelled: Path
         )
     if unlabelled is not None and not unlabelled.is_dir():
         raise UserError(f"--unlabelled {unlabelled} is not a folder; give one that holds pictures, without classes")
-    files = [image_files(entry) for entry in classes]
-    without = [] if unlabelled is None else image_files(unlabelled)
+    files = list(found.files().values())
+    beside = Listing(folder) if unlabelled is None else look(unlabelled)
+    without = [] if unlabelled is None else beside.pictures()
     pixels = [_read(run, file) for members in files for file in members]
     labels = [label for label, members in enumerate(files) for _ in members]
     labels += [UNLABELLED] * len(without)
     images, note = _as_trained(run, [*pixels, *(_read(run, file) for file in without)], invert, "support")
-    return Support(images, torch.tensor(labels), tuple(entry.name for entry in classes), note)
+    note += _worth_a_look(merged(folder, [found.whole, beside]))
+    return Support(images, torch.tensor(labels), tuple(classes), note)
 
 
 def read_queries(run: TrainedRun, folder: Path, invert: Invert) -> Queries:
@@ -86,17 +91,19 @@ def read_queries(run: TrainedRun, folder: Path, invert: Invert) -> Queries:
     """
     if not folder.is_dir():
         raise UserError(f"--query {folder} is not a folder; give one that holds the pictures to classify")
-    files, pixels, unreadable = [], [], []
-    for file in image_files(folder):
+    found = look(folder)
+    files, pixels, unreadable = [], [], list(map(str, found.refused))
+    for file in found.used:
         try:
             pixels.append(_read(run, file))
             files.append(file)
         except UserError as error:
             unreadable.append(str(error))
     if not pixels:
+        found.pictures()
         raise UserError("\n".join(unreadable))
     images, note = _as_trained(run, pixels, invert, "query")
-    return Queries(images, tuple(files), tuple(unreadable), note)
+    return Queries(images, tuple(files), tuple(unreadable), note + _worth_a_look(found))
 
 
 def bright_ink(images: Tensor, invert: Invert) -> tuple[Tensor, Tensor]:
@@ -110,6 +117,14 @@ def bright_ink(images: Tensor, invert: Invert) -> tuple[Tensor, Tensor]:
     sign = torch.where(inverted, -1.0, 1.0)[:, None, None, None]
     ink = ((images - paper[:, None, None, None]) * sign).clamp_min(0)
     return ink / ink.amax((1, 2, 3), keepdim=True).clamp_min(1e-6), inverted
+
+
+def _worth_a_look(found: Listing) -> str:
+    """For a note: what seems to be a picture and is not used, or is used and may not be meant."""
+    if not found.suspicious:
+        return ""
+    more = f" and {len(found.suspicious) - 3} more" if len(found.suspicious) > 3 else ""
+    return f"; worth a look: {', '.join(map(str, found.suspicious[:3]))}{more}"
 
 
 def _read(run: TrainedRun, file: Path) -> Tensor:

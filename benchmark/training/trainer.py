@@ -162,6 +162,8 @@ class Trainer:
         loss.total.backward()
         if settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), settings.clip)
+        if settings.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(self.method.parameters(), settings.clip_value)
         self.optimizer.step()
         for name, value in {"loss": loss.total, **loss.parts}.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach()

@@ -169,7 +169,11 @@ class MAML(Method):
 
 @register("maml++", "MAML with a multi-step loss, learned rates and per-step normalisation")
 class MAMLPlusPlus(MAML):
-    """MAML++ (Antoniou, Edwards, Storkey, ICLR 2019): see `MAML`. Its cosine schedule is the trainer's."""
+    """MAML++ (Antoniou, Edwards, Storkey, ICLR 2019): see `MAML`.
+
+    Its cosine schedule is the trainer's, and so is what its authors do on ImageNet images: they keep each number of the
+    gradients of the outer loop within 10, `train: {clip_value: 10}`.
+    """
 
     Config = MAMLPlusPlusConfig
 

@@ -8,7 +8,7 @@ whole).
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmark.data.files.class_folders import class_folders as read_class_folders
+from benchmark.data.files.picture import read_image
 from benchmark.data.files.restricted_pickle import read_pickle
-from benchmark.data.folder import class_files, read_image
+from benchmark.data.files.split_names import SPLITS, all_or_none
 from benchmark.errors import UserError
 
 Classes = Iterator[tuple[str, np.ndarray]]
 """Name and images (n, H, W, 3) uint8 of each class."""
-
-SPLITS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-"""Our name of each split, and how files call it."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,12 @@ class Source:
     Attributes:
         files: what they are read from.
         classes: starts reading. The order of classes and images depends on the files' content alone.
+        remarks: what seems to be a picture among the files and is not used, or may not be meant to be.
     """
 
     files: Sequence[Path]
     classes: Callable[[], Classes]
+    remarks: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Changes with the path, size or modification time of a file."""
@@ -55,10 +56,13 @@ def class_folders(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a split without folder, fewer than two classes in one, a class without images.
     """
-    found = _find(folder, ["{}"])
+    found = all_or_none(folder, ["{}"], folders=True)
     if found is None:
         return None
-    return {split: _folders_source(class_files(path), size) for split, path in found.items()}
+    read = {split: read_class_folders(path) for split, path in found.items()}
+    return {
+        split: replace(folders_source(inside.files(), size), remarks=inside.remarks()) for split, inside in read.items()
+    }
 
 
 def listed_folders(folder: Path, size: int) -> Sources | None:
@@ -67,17 +71,19 @@ def listed_folders(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a missing list, or a listed class without folder or images.
     """
-    found = _find(folder / "splits" / "bertinetto", ["{}.txt"])
+    found = all_or_none(folder / "splits" / "bertinetto", ["{}.txt"])
     if found is None:
         return None
-    classes = class_files(folder / "data")
+    inside = read_class_folders(folder / "data")
+    classes, remarks = inside.files(), inside.remarks()
     sources = {}
     for split, path in found.items():
         names = sorted(path.read_text().split())
         missing = [name for name in names if name not in classes]
         if missing:
             raise UserError(f"{path} lists {missing[0]}, but there is no folder {folder / 'data' / missing[0]}")
-        sources[split] = _folders_source({name: classes[name] for name in names}, size, path)
+        source = folders_source({name: classes[name] for name in names}, size, path)
+        sources[split] = replace(source, remarks=remarks)
     return sources
 
 
@@ -113,10 +119,10 @@ def png_pickles(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a missing file.
     """
-    images = _find(folder, ["{}_images_png.pkl"])
+    images = all_or_none(folder, ["{}_images_png.pkl"])
     if images is None:
         return None
-    labels = _find(folder, ["{}_labels.pkl"])
+    labels = all_or_none(folder, ["{}_labels.pkl"])
     if labels is None:
         raise UserError(f"{folder} has images, but no train_labels.pkl, val_labels.pkl and test_labels.pkl")
     files = {split: (images[split], labels[split]) for split in SPLITS}
@@ -161,24 +167,8 @@ def entry(content: Any, key: str, path: Path) -> Any:
     return known[key]
 
 
-def _find(folder: Path, patterns: Sequence[str]) -> dict[str, Path] | None:
-    """The file or folder of each split, None if there is none at all."""
-    found: dict[str, Path] = {}
-    for split, words in SPLITS.items():
-        candidates = [folder / pattern.format(word) for pattern in patterns for word in words]
-        there = [path for path in candidates if path.exists()]
-        if there:
-            found[split] = there[0]
-    if not found:
-        return None
-    for split, words in SPLITS.items():
-        if split not in found:
-            names = " or ".join(pattern.format(word) for pattern in patterns for word in words)
-            raise UserError(f"{folder} has some of the dataset's files, but no {names}")
-    return found
-
-
-def _folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+def folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
+    """Of pictures in files, by class; `lists` are files that say which."""
     files = [file for members in classes.values() for file in members]
     return Source([*lists, *files], partial(_read_folders, classes, size))
 
@@ -189,7 +179,7 @@ def _read_folders(classes: dict[str, list[Path]], size: int) -> Classes:
 
 
 def _pickled(folder: Path, patterns: Sequence[str], read: Callable[[Path, str], Classes]) -> Sources | None:
-    found = _find(folder, [f"{pattern}.{ending}" for pattern in patterns for ending in ("pkl", "pickle")])
+    found = all_or_none(folder, [f"{pattern}.{ending}" for pattern in patterns for ending in ("pkl", "pickle")])
     if found is None:
         return None
     return {split: Source([path], partial(read, path, split)) for split, path in found.items()}
@@ -230,8 +220,10 @@ def _png(content: Any, what: str, size: int) -> np.ndarray:
     try:
         raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
         with Image.open(io.BytesIO(raw)) as image:
+            if image.size != (size, size):  # before anything is decoded
+                raise UserError(f"{what}: the images should be ({size}, {size}) pixels, found {image.size}")
             return checked(np.asarray(image.convert("RGB"))[None], size, what)[0]
-    except (OSError, SyntaxError, TypeError, ValueError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{what} cannot be read ({error})") from error
 
 

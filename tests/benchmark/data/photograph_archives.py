@@ -85,6 +85,37 @@ def write_pngs(folder: Path, content: Mapping[str, Photos]) -> None:
         dump(folder / f"{split}_labels.pkl", {"label_specific": labels, "label_general": [0] * len(labels)})
 
 
+def write_npz(folder: Path, content: Mapping[str, Photos], compressed: bool = False) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, members in content.items():
+        mixed, rows = shuffled(members)
+        label_of = {row: number for number, name in enumerate(rows) for row in rows[name]}
+        (np.savez_compressed if compressed else np.savez)(folder / f"{split}_images.npz", images=mixed)
+        dump(folder / f"{split}_labels.pkl", {"labels": [label_of[row] for row in range(len(mixed))]})
+
+
+def write_lists(
+    folder: Path,
+    content: Mapping[str, Photos],
+    header: str = "filename,label",
+    images: str = "images/{file}",
+    lists: str = ".",
+) -> None:
+    """One folder of images, and a list for each split, in an order of its own."""
+    (folder / lists).mkdir(parents=True, exist_ok=True)
+    for split, members in content.items():
+        rows = [header]
+        for label, pixels in reversed(members.items()):
+            for number, one in enumerate(pixels):
+                file = f"{label}-{number}.png"
+                path = folder / images.format(file=file, label=label)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(png(one))
+                named = {"filename": file, "image_name": file, "label": label, "class_name": label, "": str(number)}
+                rows.append(",".join(named[column] for column in header.split(",")))
+        (folder / lists / f"{split}.csv").write_text("\n".join(rows) + "\n")
+
+
 def write_folders(folder: Path, content: Mapping[str, Photos]) -> None:
     for split, members in content.items():
         write_class_folders(folder / split, members)

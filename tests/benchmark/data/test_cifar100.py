@@ -1,6 +1,9 @@
 """CIFAR-FS and FC100 from CIFAR-100's official archive, made small here and served by a local web server."""
 
 import hashlib
+import io
+import shutil
+import tarfile
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +12,10 @@ import pytest
 
 from benchmark.data import cifar100, cifar_fs, fc100, load
 from benchmark.data.configs import CIFARFSConfig, DatasetConfig, FC100Config
+from benchmark.data.files.trust import trusting
 from benchmark.errors import UserError
 from tests.benchmark.data.local_server import serving
-from tests.benchmark.data.photograph_archives import write_cifar100
+from tests.benchmark.data.photograph_archives import dump, write_cifar100
 
 # fmt: off
 SUPERCLASSES = {  # as https://www.cs.toronto.edu/~kriz/cifar.html lists them
@@ -53,6 +57,70 @@ def test_cifar_fs_and_fc100_from_the_archive(tmp_path: Path) -> None:
             for number, name in enumerate(images.names):
                 found = images.images[images.first[number] : images.first[number + 1]]
                 assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), content[name])
+
+
+@pytest.mark.parametrize("place", ["cifar100", "CIFAR-100", ".", "cifar_fs", "cifar100/cifar-100-python"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_where_others_have_it_and_unpacked(tmp_path: Path, place: str, packed: bool) -> None:
+    """torchvision has the archive, and what it unpacks to, in the root itself."""
+    archive = tmp_path / "own" / "cifar100" / cifar100.ARCHIVE
+    write_cifar100(archive, CLASSES)
+    folder = tmp_path / "other" / place
+    folder.mkdir(parents=True)
+    if packed:
+        shutil.copy(archive, folder)
+    else:
+        with tarfile.open(archive) as file:
+            file.extractall(folder.parent if place.endswith("python") else folder, filter="data")
+    if packed and place.endswith("python"):
+        (folder / cifar100.ARCHIVE).rename(folder.parent / cifar100.ARCHIVE)
+    expected = load(CIFAR_FS, tmp_path / "own").fingerprint
+    assert load(CIFAR_FS, tmp_path / "other").fingerprint == expected
+
+
+def test_another_archive_is_refused_until_it_is_trusted(tmp_path: Path) -> None:
+    """Numbers compare only with the published one; `partial` accepts any."""
+    path = tmp_path / "cifar100" / cifar100.ARCHIVE
+    write_cifar100(path, CLASSES)
+    whole = CIFAR_FS.model_copy(update={"partial": False})
+    with pytest.raises(UserError, match=r"not the archive that was published: its MD5 is not eb9058.*--trust"):
+        load(whole, tmp_path)
+    with trusting(), pytest.raises(UserError, match="train has 64 classes with 192 images"):
+        load(whole, tmp_path)
+    with pytest.raises(UserError, match="train has 64 classes with 192 images"):  # remembered
+        load(whole, tmp_path)
+    write_cifar100(path, CLASSES, train=3)
+    with pytest.raises(UserError, match="--trust"):
+        load(whole, tmp_path)
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar100, "LARGEST_UNPACKED", 1_000_000)
+    path = tmp_path / "cifar100" / cifar100.ARCHIVE
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("cifar-100-python/zeros")
+        member.size = 5_000_000
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(UserError, match=r"is more than 1,000,000 bytes unpacked"):
+        load(CIFAR_FS, tmp_path)
+
+
+def test_an_archive_without_its_files_or_names(tmp_path: Path) -> None:
+    path = tmp_path / "cifar100" / cifar100.ARCHIVE
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("something else"))
+    with pytest.raises(UserError, match=r"cifar-100-python\.tar\.gz has no cifar-100-python/meta\. Delete it"):
+        load(CIFAR_FS, tmp_path)
+    write_cifar100(path, CLASSES)
+    with tarfile.open(path) as archive:
+        archive.extractall(path.parent, filter="data")
+    path.unlink()
+    dump(path.parent / cifar100.FOLDER / "meta", {"fine_label_names": ["a"], "coarse_label_names": ["b"]})
+    with pytest.raises(UserError, match=r"label \d+ has no name in meta"):
+        load(CIFAR_FS, tmp_path)
 
 
 def test_fc100_divides_superclasses_as_its_authors_number_them() -> None:

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from benchmark.data import load
 from benchmark.data.configs import FolderConfig
-from benchmark.data.folder import read_image, read_images
+from benchmark.data.files.listing import look
+from benchmark.data.files.picture import read_image
 from benchmark.errors import UserError
 
 
@@ -96,12 +96,11 @@ def test_a_rotated_photograph_is_turned_upright(tmp_path: Path) -> None:
     assert image[0, 2].min() > 250 and image[0, 13].max() < 5
 
 
-def test_read_images_in_order(tmp_path: Path) -> None:
-    for value, name in [(3, "c.png"), (1, "a.png"), (2, "b.bmp")]:
-        save(tmp_path / name, value)
-    images, files = read_images(tmp_path, 8, colour=False)
-    assert [file.name for file in files] == ["a.png", "b.bmp", "c.png"]
-    assert torch.equal(images[:, 0, 0, 0], torch.tensor([1, 2, 3], dtype=torch.uint8))
+def test_pictures_are_in_order_of_their_paths(tmp_path: Path) -> None:
+    for name in ("c.png", "a.png", "b.bmp", "B/z.png", "b/a.PNG"):
+        save(tmp_path / name)
+    files = look(tmp_path).pictures()
+    assert [str(file.relative_to(tmp_path)) for file in files] == ["B/z.png", "a.png", "b/a.PNG", "b.bmp", "c.png"]
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

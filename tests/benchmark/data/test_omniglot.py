@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,15 @@ from PIL import Image, ImageDraw
 
 from benchmark.data import load
 from benchmark.data.configs import OmniglotConfig
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import ClassImages, Dataset
+from benchmark.data.files.places import dataset_folders
 from benchmark.data.omniglot import (
     EVALUATION_ALPHABETS,
+    PLACES,
+    URL,
     VALIDATION_ALPHABETS,
     Archive,
+    find_or_fetch,
     ht_split,
     lake_split,
     read_characters,
@@ -31,6 +36,10 @@ needs_archives = pytest.mark.skipif(
     not (os.environ.get("HTBENCH_DATA") and (REAL / "images_evaluation.zip").is_file()),
     reason="set HTBENCH_DATA to a folder with omniglot/images_background.zip and omniglot/images_evaluation.zip",
 )
+
+
+def read(folder: Path, archives: list[Archive], url: str = URL) -> ClassImages:
+    return read_characters(find_or_fetch([folder], archives, url), archives)
 
 
 def png(number: int) -> bytes:
@@ -71,7 +80,7 @@ def url(tmp_path: Path, archives: list[Archive]) -> Iterator[str]:
 
 def test_download_decode_and_cache(tmp_path: Path, archives: list[Archive], url: str) -> None:
     folder = tmp_path / "data" / "omniglot"
-    pool = read_characters(folder, archives, url)
+    pool = read(folder, archives, url)
     assert pool.names == (
         "Angelic/character01",
         "Bengali/character01",
@@ -93,29 +102,29 @@ def test_download_decode_and_cache(tmp_path: Path, archives: list[Archive], url:
     assert 0.01 < pool.images.double().mean() / 255 < 0.2
 
     # Nothing is served there: the second time needs neither the network nor a decoder.
-    assert torch.equal(read_characters(folder, archives, "http://127.0.0.1:9").images, pool.images)
+    assert torch.equal(read(folder, archives, "http://127.0.0.1:9").images, pool.images)
 
 
 def test_changed_archives_are_decoded_again(tmp_path: Path, archives: list[Archive]) -> None:
     folder = tmp_path / "origin"
-    before = read_characters(folder, archives)
+    before = read(folder, archives)
     write_archive(folder / "images_evaluation.zip", ["Angelic/character01", "Tibetan/character01"])
-    assert read_characters(folder, archives).names != before.names
+    assert read(folder, archives).names != before.names
 
 
 def test_download_that_fails_leaves_nothing_behind(tmp_path: Path, archives: list[Archive], url: str) -> None:
     folder = tmp_path / "omniglot"
     wrong = [Archive(archive.name, "0" * 32, archive.characters) for archive in archives]
     with pytest.raises(UserError, match=r"images_background.zip is missing, and http.* MD5 is not 0{32}. Get images_b"):
-        read_characters(folder, wrong, url)
+        read(folder, wrong, url)
     with pytest.raises(
         UserError, match=r"images_background.zip is missing and cannot .*404.*put it into .*omniglot, or"
     ):
-        read_characters(folder, archives, f"{url}/elsewhere")
+        read(folder, archives, f"{url}/elsewhere")
     with pytest.raises(
         UserError, match=r"cannot be downloaded from http://127.0.0.1:9/images_background.zip: .*refused"
     ):
-        read_characters(folder, archives, "http://127.0.0.1:9")
+        read(folder, archives, "http://127.0.0.1:9")
     assert not list(folder.iterdir())
 
 
@@ -126,19 +135,19 @@ def test_damaged_archives_are_named(tmp_path: Path, archives: list[Archive]) -> 
 
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"images_evaluation.zip cannot be read"):
-        read_characters(folder, archives)
+        read(folder, archives)
 
     damaged = bytearray(whole)
     damaged[whole.index(b"IDAT") + 12] ^= 0xFF
     path.write_bytes(damaged)
     with pytest.raises(UserError, match=r"images_evaluation.zip: image .*Angelic/character01/0000_20.png is damaged"):
-        read_characters(folder, archives)
+        read(folder, archives)
 
     write_archive(path, ["Angelic/character01"], drawings=19)
     with pytest.raises(
         UserError, match=r"has 1 characters with \[19\] drawings each; the official archive has 2 with 20"
     ):
-        read_characters(folder, archives)
+        read(folder, archives)
     assert not list(folder.glob("*.npz"))
 
 
@@ -195,3 +204,71 @@ def test_the_real_alphabets(real: dict[str, Dataset]) -> None:
     with zipfile.ZipFile(REAL / "images_evaluation.zip") as file:
         inside = {"/".join(member.split("/")[1:3]) for member in file.namelist() if member.endswith(".png")}
     assert set(splits["test"].names) == inside
+
+
+def unpack(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as file:
+        file.extractall(folder)
+
+
+@pytest.mark.parametrize("place", ["omniglot", "Omniglot", "omniglot-py", ".", "omniglot/python"])
+@pytest.mark.parametrize("form", ["packed", "unpacked", "twice"])
+def test_other_places_and_unpacked(tmp_path: Path, archives: list[Archive], place: str, form: str) -> None:
+    """torchvision's and learn2learn's folder is omniglot-py; nothing is downloaded (no URL is served)."""
+    origin = tmp_path / "origin"
+    expected = read(origin, archives)
+    folder = tmp_path / "data" / place
+    folder.mkdir(parents=True)
+    for archive in archives:
+        if form == "packed":
+            shutil.copy(origin / archive.name, folder)
+        else:
+            inside = folder if form == "unpacked" else folder / Path(archive.name).stem
+            unpack(origin / archive.name, inside)
+            (inside / Path(archive.name).stem / ".DS_Store").touch()
+    parts = find_or_fetch(dataset_folders(tmp_path / "data", "omniglot", *PLACES), archives, "http://127.0.0.1:9")
+    found = read_characters(parts, archives)
+    assert found.names == expected.names
+    assert torch.equal(found.images, expected.images)
+
+
+def test_an_archive_goes_before_a_folder(tmp_path: Path, archives: list[Archive]) -> None:
+    unpack(tmp_path / "origin" / archives[0].name, tmp_path / "origin")
+    (parts, other) = find_or_fetch([tmp_path / "origin"], archives)
+    assert parts.packed and other.packed
+    (tmp_path / "origin" / archives[0].name).unlink()
+    parts, other = find_or_fetch([tmp_path / "origin"], archives)
+    assert not parts.packed and other.packed
+    (tmp_path / "origin" / "images_background" / "Greek" / "character01" / "dead.png").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"Greek/character01/dead\.png: a dead link"):
+        find_or_fetch([tmp_path / "origin"], archives)
+
+
+def test_a_changed_drawing_is_decoded_again(tmp_path: Path, archives: list[Archive]) -> None:
+    for archive in archives:
+        unpack(tmp_path / "origin" / archive.name, tmp_path / "data")
+    before = read(tmp_path / "data", archives)
+    drawing = tmp_path / "data" / "images_evaluation" / "Angelic" / "character01" / "0000_04.png"
+    drawing.write_bytes(png(19))
+    changed = (read(tmp_path / "data", archives).images != before.images).flatten(1).any(1).nonzero().flatten()
+    assert changed.tolist() == [3]
+
+
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, archives: list[Archive]) -> None:
+    path = tmp_path / "origin" / "images_evaluation.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("images_evaluation/Angelic/character01/0000_01.png", bytes(20_000_000))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(UserError, match=r"0000_01\.png would be 20,000,000 bytes, and a drawing has at most 1,000,000"):
+        read(tmp_path / "origin", archives)
+    large = io.BytesIO()
+    Image.new("1", (2_000, 300), 1).save(large, "PNG")
+    write_archive(path, ["Angelic/character01", "Ge_ez/character01"])
+    with zipfile.ZipFile(path) as file:
+        content = {name: file.read(name) for name in file.namelist()}
+    content["images_evaluation/Angelic/character01/0000_07.png"] = large.getvalue()
+    with zipfile.ZipFile(path, "w") as file:
+        for name, drawing in content.items():
+            file.writestr(name, drawing)
+    with pytest.raises(UserError, match=r"0000_07\.png is damaged \(2000 x 300 pixels, and at most 1000 each"):
+        read(tmp_path / "origin", archives)

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from tests.benchmark.data.photograph_archives import (
     write_class_folders,
     write_folders,
     write_labels,
+    write_lists,
+    write_npz,
     write_pngs,
 )
 
@@ -70,6 +73,10 @@ FORMATS = [
     pytest.param(MINI, 84, metaoptnet_mini, False, id="mini-metaoptnet"),
     pytest.param(MINI, 84, write_folders, True, id="mini-folders"),
     pytest.param(TIERED, 84, write_pngs, False, id="tiered-pngs"),
+    pytest.param(MINI, 84, write_lists, True, id="mini-csv"),
+    pytest.param(TIERED, 84, write_npz, False, id="tiered-npz"),
+    pytest.param(TIERED, 84, partial(write_npz, compressed=True), False, id="tiered-npz-compressed"),
+    pytest.param(TIERED, 84, write_lists, True, id="tiered-csv"),
     pytest.param(TIERED, 84, write_folders, True, id="tiered-folders"),
     pytest.param(CIFAR_FS, 32, write_listed, True, id="cifar-fs-lists"),
     pytest.param(CIFAR_FS, 32, labelled("CIFAR_FS_{}.pickle"), False, id="cifar-fs-metaoptnet"),
@@ -101,6 +108,47 @@ def test_every_format_gives_the_same_pixels(
         assert dataset.splits[split].augmentation is None
     again = load(config, tmp_path)
     assert (again.sha256, again.split_sha256) == (dataset.sha256, dataset.split_sha256)
+
+
+def l2l_cifar(folder: Path, content: Mapping[str, Photos]) -> None:
+    write_folders(folder / "processed", content)
+
+
+@pytest.mark.parametrize(
+    ("config", "folder", "size", "write"),
+    [
+        pytest.param(MINI, ".", 84, write_class_dict, id="mini-in-the-root"),
+        pytest.param(MINI, "miniImageNet", 84, write_class_dict, id="mini-spelt"),
+        pytest.param(TIERED, "tiered-imagenet", 84, write_pngs, id="tiered-spelt"),
+        pytest.param(CIFAR_FS, "cifarfs", 32, l2l_cifar, id="cifar-fs-processed"),
+        pytest.param(CIFAR_FS, "cifarfs", 32, write_listed, id="cifar-fs-spelt"),
+        pytest.param(CIFAR_FS, ".", 32, write_listed, id="cifar-fs-authors"),
+        pytest.param(CIFAR_FS, "CIFAR-FS", 32, write_folders, id="cifar-fs-folders"),
+        pytest.param(FC100, ".", 32, labelled("FC100_{}.pickle"), id="fc100-in-the-root"),
+        pytest.param(FC100, "FC100", 32, write_folders, id="fc100-spelt"),
+    ],
+)
+def test_where_others_have_them(tmp_path: Path, config: DatasetConfig, folder: str, size: int, write: Writer) -> None:
+    """As learn2learn, torchvision and the authors' archives have them, or with another spelling."""
+    write(tmp_path / "own" / config.name, all_photos(size))
+    write(tmp_path / "other" / folder, all_photos(size))
+    assert load(config, tmp_path / "other").fingerprint == load(config, tmp_path / "own").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"), [("base", "val", "novel"), ("Train", "Valid", "Test"), ("TRAIN", "dev", "testing")]
+)
+def test_other_words_for_the_splits(tmp_path: Path, train: str, val: str, test: str) -> None:
+    content = {train: all_photos()["train"], val: all_photos()["val"], test: all_photos()["test"]}
+    write_folders(tmp_path / "mini_imagenet", content)
+    assert [len(images.names) for images in load(MINI, tmp_path).splits.values()] == [4, 2, 3]
+
+
+def test_what_is_dropped_is_told(tmp_path: Path) -> None:
+    write_folders(tmp_path / "mini_imagenet", all_photos())
+    (tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic").write_bytes(b"x")
+    (remark,) = load(MINI, tmp_path).remarks
+    assert remark.startswith(str(tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic: a picture in a format"))
 
 
 def test_images_of_another_size_are_cut_from_class_folders(tmp_path: Path) -> None:
@@ -259,7 +307,7 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     files = pickle.loads(broken.read_bytes())
     for content, message in [
         (b"\x89PNG no", "image 4 cannot be read"),
-        (png(np.zeros((9, 9, 3), np.uint8)), r"9, 9, 3"),
+        (png(np.zeros((9, 9, 3), np.uint8)), r"should be \(84, 84\) pixels, found \(9, 9\)"),
     ]:
         dump(broken, [*files[:4], content, *files[5:]])
         with pytest.raises(UserError, match=rf"test_images_png\.pkl, image 4.*{message}|{message}"):

@@ -141,6 +141,18 @@ def test_impossible_episodes_are_refused(shape: EpisodesConfig, message: str) ->
         check_possible(numbered([9] * 12), shape, "test")
 
 
+def test_classes_with_too_few_images_are_named() -> None:
+    shape = EpisodesConfig(ways=5, shots=1, queries=4)
+    with pytest.raises(
+        UserError, match=r"has 3; too few are in class 2, class 5\. With .* dataset\.min_images: 5 leaves such"
+    ):
+        check_possible(numbered([9, 9, 4, 9, 9, 3, 5, 9]), shape, "train")
+    with pytest.raises(UserError, match=r"too few are in (class \d, ){4}class 5 and 3 more\. "):
+        check_possible(numbered([9] + [3] * 8), shape, "train")
+    with pytest.raises(UserError, match=r"all 7 have fewer than 5$"):
+        check_possible(numbered([4] * 7), shape, "train")
+
+
 def test_distractors_are_unlabelled_images_of_other_classes_and_change_nothing_else() -> None:
     images = numbered([8] * 12)
     shape = EpisodesConfig(ways=4, shots=2, queries=3, unlabelled=2)

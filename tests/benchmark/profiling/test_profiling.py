@@ -131,6 +131,19 @@ def test_an_unknown_method_is_refused_at_once() -> None:
         profile(method=["protnet"], device="cpu")
 
 
+@pytest.mark.parametrize("every", [False, True])
+def test_impossible_episodes_are_refused_as_in_a_grid(tmp_path: Path, every: bool) -> None:
+    with pytest.raises(
+        UserError, match=r"^episodes need 61 images of each class \(1 shots .* of the train split has 20"
+    ):
+        profile(method=["protonet"], queries=60, device="cpu", every=every, out=tmp_path / "out")
+    with pytest.raises(UserError, match="5000 ways are impossible: the train split has 4000 classes"):
+        profile(method=["protonet"], ways=5000, device="cpu", every=every, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="episodes need 61 images"):
+        measure(Workload("protonet", ways=2, queries=60), seconds=0)
+
+
 @pytest.mark.parametrize("method", ["ht-logits", "maml", "rfs"])
 def test_other_methods_can_be_measured(method: str) -> None:
     found = measure(Workload(method, ways=2, shots=1, queries=2, channels=2, batch=2), seconds=0)

@@ -122,6 +122,17 @@ def test_a_loss_that_is_not_a_number_ends_training(dataset: Dataset) -> None:
         trainer_for(configure("diverges"), dataset)[0].run(Notebook())
 
 
+@pytest.mark.parametrize("clip", [{"clip": 1e-3}, {"clip_value": 1e-5}])
+def test_gradients_are_clipped_together_or_one_by_one(dataset: Dataset, clip: dict[str, Any]) -> None:
+    config = configure("protonet", optimizer="sgd", learning_rate=1.0, schedule="constant", **clip)
+    trainer, method = trainer_for(config, dataset)
+    before = {name: p.detach().clone() for name, p in method.named_parameters()}
+    trainer.train_step()
+    moved = torch.cat([(p - before[name]).detach().flatten() for name, p in method.named_parameters()])
+    size = moved.norm() if "clip" in clip else moved.abs().max()
+    assert float(size) == pytest.approx(next(iter(clip.values())), rel=1e-2)
+
+
 def test_learning_rates() -> None:
     cosine = TrainConfig(steps=100, learning_rate=0.2)
     assert [learning_rate(cosine, step, 100) for step in (0, 50)] == pytest.approx([0.2, 0.1])
