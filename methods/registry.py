@@ -94,10 +94,10 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
     def decorate(learner: M) -> M:
         if not (isinstance(learner, type) and issubclass(learner, Method)):
             raise TypeError(f"{name!r} should be a class derived from methods.Method, found {learner!r}")
-        if not dataclasses.is_dataclass(getattr(learner, "Config", None)):
-            raise TypeError(f"the Config of {name!r} ({learner.__name__}) should be a dataclass")
         if name in _HOMES and (learner.__module__ != _HOMES[name] or name in _registered):
             raise ValueError(f"{name!r} is a built-in method; register yours under another name")
+        if not dataclasses.is_dataclass(getattr(learner, "Config", None)):
+            raise TypeError(f"the Config of {name!r} ({learner.__name__}) should be a dataclass")
         _registered[name] = Registered(name, learner, summary, fixed, typical)
         return learner
 

@@ -21,12 +21,10 @@ Files are written under a temporary name, flushed and renamed: whatever is there
 """
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
-import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,12 +36,13 @@ from pydantic import ValidationError
 from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, npy_bytes, read_npy
 from benchmark.cells.config import CellConfig
 from benchmark.cells.declared import size, size_axis
+from benchmark.cells.lock import Held, held, is_held
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.names import checked_name
 from benchmark.cells.result import FORMAT, Origin, Result
 from benchmark.data.configs import FolderConfig
-from benchmark.errors import MachineError, UserError
-from benchmark.machine.files import make_folder, parse_json, remove_temporaries, write_text, write_whole
+from benchmark.errors import UserError
+from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
 
 SUPERSEDED = "superseded"
 """Where older results of cells are kept."""
@@ -53,28 +52,6 @@ TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble
 State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
 """What has become of a cell. "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`;
 "outdated", as seen from today only: made from something else, see `benchmark.cells.identity`."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """A cell's folder held by this process."""
-
-    folder: Path
-    _path: Path
-    _inode: int
-
-    def check(self) -> None:
-        """Make sure the folder is still the one that is held, and not deleted, or made anew by somebody else.
-
-        Raises:
-            MachineError: it is another one, or none.
-        """
-        try:
-            same = self._path.stat().st_ino == self._inode
-        except OSError:
-            same = False
-        if not same:
-            raise MachineError(f"{self.folder} was deleted or replaced while its cell ran; run again to start it anew")
 
 
 @dataclass(frozen=True)
@@ -259,7 +236,8 @@ class CellFolder:
     ) -> None:
         """Write the record, and before it the test accuracies per episode and matrices per task sequence.
 
-        The record gets the SHA-256 of these arrays and of the checkpoints that are there.
+        The record gets the SHA-256 of these arrays and of the checkpoints that are there. An adopted one keeps those of
+        checkpoints that stayed elsewhere.
         """
         if test_accuracy is not None:
             self._write_array(TEST_ACCURACY, test_accuracy)
@@ -270,7 +248,7 @@ class CellFolder:
         if result.failure is None:
             kept = sorted([*self.folder.glob("*.npy"), self.best_checkpoint, *self.folder.glob("member-*.pt")])
             hashes = {path.name: file_sha256(path) for path in kept if path.exists()}
-            result = result.model_copy(update={"sha256": hashes})
+            result = result.model_copy(update={"sha256": result.sha256 | hashes})
         write_text(self.folder / "result.json", result.model_dump_json(indent=1))
 
     def test_accuracy(self) -> NDArray[np.float32]:
@@ -362,53 +340,13 @@ class CellFolder:
         """Delete a failed cell's record so that it is tried again."""
         (self.folder / "result.json").unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator["Held"]:
-        """Hold the cell; the operating system releases it when the process ends, however it ends.
-
-        What a killed writer left half written is deleted.
-
-        Raises:
-            MachineError: the folder is not there or cannot be written to.
-            UserError: another process is writing this cell.
-        """
-        path = self.folder / "lock"
-        try:
-            opened = path.open("a")
-        except OSError as error:
-            raise MachineError(f"cannot open {path}: {error.strerror}") from error
-        with opened as file:
-            deadline = time.monotonic() + 1.0  # somebody asking `is_locked` holds it for an instant
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > deadline:
-                        raise UserError(
-                            f"{self.folder} is being written by another run; wait for it or choose another --runs"
-                        ) from error
-                    time.sleep(0.05)
-            held = Held(self.folder, path, os.fstat(file.fileno()).st_ino)
-            held.check()
-            remove_temporaries(self.folder)
-            yield held
+    def lock(self) -> AbstractContextManager[Held]:
+        """Hold the cell, see `benchmark.cells.lock.held`."""
+        return held(self.folder)
 
     def is_locked(self) -> bool:
         """Whether some process is writing this cell."""
-        path = self.folder / "lock"
-        if not path.exists():
-            return False
-        try:
-            opened = path.open("r")
-        except FileNotFoundError:  # deleted in this very moment
-            return False
-        with opened as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return is_held(self.folder)
 
 
 def file_sha256(path: Path) -> str:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import CellFolder, Held
+from benchmark.cells.folder import CellFolder
 from benchmark.cells.identity import origin_today
+from benchmark.cells.lock import Held
 from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError

@@ -187,7 +187,9 @@ class Writer:
         """The grid's cells that have a folder whose files can be trusted."""
         folders = {cell.folder for cell in self._experiment.cells()}
         found = [cell for config in self.grid.cells if (cell := self._experiment.cell(config)).folder in folders]
-        return [cell for cell in found if cell.state() != "damaged"]
+        damaged = {cell.folder.name: cell.damage() for cell in found if cell.state() == "damaged"}
+        self._skipped.update(damaged)
+        return [cell for cell in found if cell.folder.name not in damaged]
 
     def _find_cell(self, key: str) -> "Run":
         return self._runs.find("cell")[key]

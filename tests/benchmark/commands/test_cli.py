@@ -105,7 +105,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     refused = htbench("run", write_grid(tmp_path), "--no-track", "--runs", tmp_path / "file", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "cannot create" in refused.stderr and "choose another --runs" in refused.stderr
+    assert "cannot create" in refused.stderr and "choose another place" in refused.stderr
 
 
 def test_a_full_disk_is_a_reason_and_loses_nothing(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_one_cell_that_cannot_be_mirrored_does_not_end_it(
     assert shown == {keys[0]: "SCHEDULED", keys[1]: "FINISHED", keys[3]: "FINISHED"}
     monkeypatch.chdir(tmp_path)
     done = invoke("sync", grid.source, "--mlflow", uri)
-    assert done.exit_code == 1 and done.stdout.count(cells[2].folder.name) == 1
+    assert done.exit_code == 1 and done.stdout.count(f"{cells[2].folder.name} is not in MLflow") == 1
 
 
 def test_a_copied_store_is_refused(uri: str, grid: Grid, experiment: ExperimentFolder, tmp_path: Path) -> None:

@@ -55,5 +55,9 @@ def test_every_trial_is_a_run(
         assert "test/accuracy" not in run.data.metrics
         assert float(run.data.params["train.learning_rate"]) == trial.point["train.learning_rate"]
         assert run.info.status == "FINISHED"
-        assert {file.path for file in client.list_artifacts(run.info.run_id)} <= {"cell.json", "result.json"}
+        assert {file.path for file in client.list_artifacts(run.info.run_id)} <= {
+            "cell.json",
+            "origin.json",
+            "result.json",
+        }
     assert launch.info.status == "FINISHED"
