@@ -1,5 +1,6 @@
 """Bad input, generated from a table of kinds: grids, command lines, plugins, records."""
 
+import copy
 import json
 import random
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def good() -> dict[str, object]:
         "dataset": {"name": "glyphs", **sizes},
         "episodes": {"ways": 3, "shots": 1, "queries": 4},
         "plugins": ["my_methods.py"],
-        **CHANGES,
+        **copy.deepcopy(CHANGES),  # what follows changes it
     }
 
 
