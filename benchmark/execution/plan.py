@@ -79,7 +79,10 @@ def measure_speed(config: CellConfig, datasets: Datasets, steps: int = 3) -> Spe
 
     cpu = torch.device("cpu")
     dataset = datasets.load(config.dataset)
-    trainer = Trainer(config, build(config, dataset), dataset.splits["train"], dataset.splits["validation"])
+    method = build(config, dataset)
+    if not method.learned_parameters():
+        return {_shape_of(config): 0.0}
+    trainer = Trainer(config, method, dataset.splits["train"], dataset.splits["validation"])
     try:
         trainer.decide()
         trainer.progress.steps = steps + 1

@@ -228,7 +228,6 @@ def _bad_arguments(folder: Path, chance: random.Random) -> Attempt:
         ["nothing"],
         ["status"],
         ["profile", chance.choice(["nothing", "../x"])],
-        ["ui", "--mlflow", "sqlite:////nowhere/x.db"],
     ]
     line = chance.choice(lines)
     return f"htbench {' '.join(map(str, line))[:80]!r}", line

@@ -1,13 +1,17 @@
 """What is asked of a grid's cells before they run."""
 
+from dataclasses import dataclass
+
 import pytest
+import torch
 
 from benchmark import data
 from benchmark.cells.config import CellConfig
 from benchmark.data.configs import DatasetConfig
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
-from benchmark.execution.plan import preflight
+from benchmark.execution.plan import Datasets, measure_speed, preflight
+from methods import Episode, Method, Setting, registry
 from tests.benchmark.trained_runs import GLYPHS, configure
 
 
@@ -40,3 +44,23 @@ def test_every_shape_is_checked_on_its_own_dataset() -> None:
     preflight([*cells(), configure("protonet", dataset=cells()[1].dataset, episodes=wide)])
     with pytest.raises(UserError, match="11 ways are impossible: the validation split has 10 classes"):
         preflight([*cells(), configure("protonet", dataset=cells()[0].dataset, episodes=wide)])
+
+
+@registry.register("learns-nothing", "the same answer to everything")
+class LearnsNothing(Method):
+    @dataclass(frozen=True)
+    class Config:
+        pass
+
+    def __init__(self, config: Config, setting: Setting) -> None:
+        super().__init__()
+
+    def forward(self, episode: Episode) -> torch.Tensor:
+        return torch.zeros(*episode.query_labels.shape, episode.ways)
+
+    def solver_parameters(self, ways: int) -> int:
+        return 0
+
+
+def test_what_learns_nothing_takes_no_time() -> None:
+    assert list(measure_speed(configure("learns-nothing"), Datasets()).values()) == [0.0]
