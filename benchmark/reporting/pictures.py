@@ -1,7 +1,7 @@
 """Pictures within a page: a figure's SVG as part of the HTML, so that a script can read its numbers and hide its lines.
 
-Compared for this: plotly (1.1 MB of script in every report even as its basic bundle) and vega-lite with vega (0.8 MB)
-draw nothing without scripts and would draw every figure a second time, beside the SVG for papers; fourteen committed
+Compared for this: plotly and vega-lite with vega, about a megabyte of script each in every report (not measured),
+draw nothing without scripts and would draw every figure a second time, beside the SVG for papers; a dozen committed
 reports with either would not fit into the 10 MB that results/ may have. A script of a hundred lines over the SVG that
 is there anyway costs 3 kB, prints as vectors, and without scripts leaves the picture and the browser's own titles.
 """
