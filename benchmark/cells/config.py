@@ -179,6 +179,11 @@ class CellConfig(Frozen):
         return checked_name(value)
 
     @property
+    def data_name(self) -> str:
+        """What its tasks are drawn from, for people and to tell apart: `omniglot`, `omniglot (planes)`."""
+        return self.dataset.name + self.dataset.suffix
+
+    @property
     def key(self) -> str:
         """Twelve hex digits that identify the cell: a hash of what its numbers depend on.
 

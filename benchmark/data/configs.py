@@ -26,6 +26,13 @@ class DatasetSection(Frozen):
         values: dict[str, Any] = dump(self)
         return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
 
+    @property
+    def suffix(self) -> str:
+        """What the data set's name should be followed by, so that nobody takes it for the one without domains."""
+        if not self.domains:
+            return ""
+        return " (planes)" if self.domains == PLANES else f" ({', '.join(self.domains)})"
+
     @field_validator("domains")
     @classmethod
     def _domains(cls, value: tuple[Domain, ...] | Literal["planes"]) -> tuple[Domain, ...]:

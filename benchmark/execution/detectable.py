@@ -64,7 +64,7 @@ def detectable(planned: Sequence[PlannedCell], results: Path) -> Detectable:
         for one in planned
         if one.state == "done" and (result := one.store.result()) is not None and result.test is not None
     ]
-    names: set[str] = {config.dataset.name for config in configs}
+    names = {config.data_name for config in configs}
     sources = {
         "finished cells of the grid": finished,
         f"earlier results of {' and '.join(sorted(names))}": _earlier(results, names),
@@ -120,6 +120,6 @@ def _earlier(results: Path, names: set[str]) -> list[tuple[CellConfig, float]]:
         found |= {
             cell.key: (cell.config, cell.result.test.accuracy)
             for cell in cells
-            if cell.state == "done" and cell.config.dataset.name in names and cell.result and cell.result.test
+            if cell.state == "done" and cell.config.data_name in names and cell.result and cell.result.test
         }
     return list(found.values())

@@ -30,11 +30,13 @@ def task_text(cell: CellRecord) -> str:
     sequence = f", {shape.tasks} {count}, {shape.scenario}" if shape.tasks > 1 else ""
     told = (
         "dataset.name",
+        "dataset.domains",
         *(f"episodes.{name}" for name in ("ways", "shots", "unlabelled", "distractors", "tasks", "scenario")),
     )
     varied = [axis for axis in cell.axes if axis.startswith(("dataset.", "episodes.", "test.")) and axis not in told]
     others = "".join(f", {short_name(axis)} {cell.axes[axis]}" for axis in varied if cell.axes[axis] is not None)
-    return f"{DATASET_NAMES.get(dataset, dataset)} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
+    named = f"{DATASET_NAMES.get(dataset, dataset)}{cell.config.dataset.suffix}"
+    return f"{named} {shape.ways}-way {shape.shots}-shot{unlabelled}{sequence}{others}"
 
 
 def make_rows(record: Record) -> list[Row]:

@@ -69,7 +69,7 @@ def group_of(config: CellConfig, widths: set[int], ensemble: int | None = None) 
     else:
         width = f"up to {NARROW} channels" if channels <= NARROW else f"more than {NARROW} channels"
     kind = f"{shape.tasks} x {shape.scenario}" if shape.tasks > 1 else ""
-    return Group(config.dataset.name, shape.ways, shape.shots, kind, width, ensemble)
+    return Group(config.data_name, shape.ways, shape.shots, kind, width, ensemble)
 
 
 def guessing(config: CellConfig) -> float:

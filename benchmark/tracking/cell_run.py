@@ -125,7 +125,11 @@ def cell_artifacts(cell: CellFolder) -> dict[str, bytes]:
 
 def setting_tags(config: CellConfig) -> dict[str, str]:
     """Tags that cells of one setting share, whatever their seed."""
-    return {"method": config.method, "dataset": config.dataset.name, "protocol": protocol(config)}
+    return {
+        "method": config.method,
+        "dataset": config.data_name,
+        "protocol": protocol(config),
+    }
 
 
 def protocol(config: CellConfig) -> str:
@@ -224,7 +228,7 @@ def _datasets(config: CellConfig, result: Result | None) -> list[DatasetFacts]:
 
 def _note(config: CellConfig, state: State, reason: str, result: Result | None, interval: Interval | None) -> str:
     """Markdown for the top of the run's page."""
-    lines = [f"**{config.method}** on {config.dataset.name}, {protocol(config)}, seed {config.seed}: {state}"]
+    lines = [f"**{config.method}** on {config.data_name}, {protocol(config)}, seed {config.seed}: {state}"]
     if interval:
         low, high = f"{interval.low:.2%}", f"{interval.high:.2%}"
         lines.append(

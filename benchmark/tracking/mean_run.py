@@ -72,7 +72,7 @@ def _aggregate(
         values[metrics.TRAIN_SECONDS] = float(np.mean([training.seconds for training in trainings]))
     varying = params(config, axes)
     note = (
-        f"**{config.method}** on {config.dataset.name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"
+        f"**{config.method}** on {config.data_name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"
         f" {interval.low:.2%} to {interval.high:.2%}"
         f" ({interval.kind}; {interval.seeds} seeds x {interval.episodes} episodes)"
     )

@@ -101,9 +101,9 @@ def _draw(axes: "Axes", ranks: Ranks) -> None:
 
 
 def _dataset(row: Row) -> str:
-    dataset = row.cells[0].config.dataset
-    path = getattr(dataset, "path", None)
-    return dataset.name if path is None else f"{dataset.name} {path.name}"
+    config = row.cells[0].config
+    path = getattr(config.dataset, "path", None)
+    return config.data_name if path is None else f"{config.data_name} {path.name}"
 
 
 FIGURES = (Figure("critical-differences", "Ranks over data sets", critical_differences),)

@@ -69,3 +69,20 @@ def test_the_verdict(mean: float, half_width: float, verdict: str) -> None:
     match = find_published(cell("ht-all", 8), measured(mean, half_width))[0]
     assert match.verdict == verdict
     assert match.difference == pytest.approx(mean - 0.872)
+
+
+def test_tasks_in_domains_have_no_published_numbers_and_a_name_of_their_own() -> None:
+    plain = CellConfig.model_validate(
+        {
+            "method": "ht-all",
+            "dataset": {"name": "omniglot"},
+            "episodes": {"ways": 20, "shots": 1},
+            "model": {"channels": 8},
+            "train": {"steps": 1},
+        }
+    )
+    planes = CellConfig.model_validate(
+        {**plain.model_dump(), "dataset": {"name": "omniglot", "domains": "planes"}, "train": {"steps": 1}}
+    )
+    assert find_published(plain, None) and not find_published(planes, None)
+    assert (plain.data_name, planes.data_name) == ("omniglot", "omniglot (planes)")
