@@ -14,6 +14,7 @@ from benchmark.cells.config import EpisodesConfig
 from benchmark.cells.metrics import SWAP_OTHER_DOMAIN, SWAP_OWN, SWAP_SAME_DOMAIN
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import domains_of, draw
+from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample
 from benchmark.scoring.sound import check_logits
 from methods.capabilities import ExchangesKernels
@@ -53,7 +54,7 @@ def swap_test(method: Method, images: ClassImages, shape: EpisodesConfig, stream
     found: dict[str, list[Tensor]] = {"own": [], "same_domain": [], "other_domain": []}
     for start in range(0, count, CHUNK):
         indices = torch.arange(start, min(start + CHUNK, count))
-        episode = sample(images, shape, stream, start, len(indices))
+        exam = examine(sample(images, shape, stream, start, len(indices)), stream, start)
         domains = torch.zeros_like(indices)
         if images.domains:
             domains = domains_of(images, draw(images, shape.whole, stream, indices))
@@ -66,9 +67,9 @@ def swap_test(method: Method, images: ClassImages, shape: EpisodesConfig, stream
             ("other_domain", *_next(~same)),
         ):
             if has_one.any():
-                logits = method.logits_with_kernels_of(episode, donors.to(images.device))
-                check_logits(logits, episode)
-                correct = (logits.argmax(-1) == episode.query_labels).float().mean(-1)
+                logits = method.logits_with_kernels_of(exam.episode, donors.to(images.device))
+                check_logits(logits, exam.episode)
+                correct = (logits.argmax(-1) == exam.labels).float().mean(-1)
                 found[name].append(correct.cpu()[has_one])
     mean = {name: float(torch.cat(parts).mean()) if parts else None for name, parts in found.items()}
     assert mean["own"] is not None
