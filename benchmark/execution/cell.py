@@ -211,7 +211,7 @@ def _train(
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         if trainer.progress.step > 0:
-            library.choose(kernel.continue_with(trainer.progress.kernels or ["torch"]))  # none: a checkpoint of old
+            library.choose(kernel.continue_with(trainer.progress.kernels))
         store.drop_metrics_after(trainer.progress.step)
         _check_complete(store, config, trainer.progress.step)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
-from benchmark.cells.identity import standing
+from benchmark.cells.identity import Standing, standing
 from benchmark.data.configs import DatasetConfig
 from benchmark.errors import UserError
 from benchmark.machine.faults import blamed, machine_fault
@@ -38,9 +38,9 @@ def make_plan(
     cells: Iterable[CellConfig], experiment: ExperimentFolder, speeds: Speeds | None = None
 ) -> list[PlannedCell]:
     """The state and cost of every cell; `speeds` adds measured ones to those of finished cells."""
-    cells = list(cells)
-    known = {**(speeds or {}), **_speeds_of_finished(cells, experiment)}
-    return [_planned(config, experiment.cell(config), known) for config in cells]
+    seen = [(config, store, standing(config, store)) for config in cells for store in [experiment.cell(config)]]
+    known = {**(speeds or {}), **_speeds_of_finished(seen)}
+    return [_planned(config, store, now, known) for config, store, now in seen]
 
 
 def unknown_speeds(planned: Iterable[PlannedCell]) -> list[CellConfig]:
@@ -146,8 +146,7 @@ def _by_dataset(cells: Iterable[CellConfig]) -> list[CellConfig]:
     return [config for group in groups.values() for config in group]
 
 
-def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCell:
-    now = standing(config, store)
+def _planned(config: CellConfig, store: CellFolder, now: Standing, speeds: Speeds) -> PlannedCell:
     state, note = now.state, now.note
     if state in ("done", "failed"):
         return PlannedCell(config, store, state, note, 0.0, now.stale)
@@ -160,11 +159,10 @@ def _planned(config: CellConfig, store: CellFolder, speeds: Speeds) -> PlannedCe
     return PlannedCell(config, store, state, note, None if speed is None else speed * (config.train.steps - done_steps))
 
 
-def _speeds_of_finished(cells: Iterable[CellConfig], experiment: ExperimentFolder) -> Speeds:
+def _speeds_of_finished(seen: Iterable[tuple[CellConfig, CellFolder, Standing]]) -> Speeds:
     speeds = {}
-    for config in cells:
-        store = experiment.cell(config)
-        result = store.result() if store.state() == "done" else None
+    for config, store, now in seen:
+        result = store.result() if now.state == "done" else None
         if result is not None and result.training is not None and result.training.steps:
             speeds[_shape_of(config)] = result.training.seconds / result.training.steps
     return speeds

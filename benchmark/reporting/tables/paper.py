@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmark.errors import UserError
+from benchmark.reporting.remarks import REMARKS
 from benchmark.reporting.tables.table import Column, Table
 
 _FACTS = ("accuracy", "seeds", "published")
@@ -17,7 +18,7 @@ _NOTES = {
     "task_network": ("task network:",),
     "ms_per_task": ("ms per task:",),
     "forgetting": ("task sequences:",),
-    "note": ("still improving", "same kernels", "collapsed"),
+    "note": tuple(remark.rule for remark in REMARKS),
 }
 """How the notes on a column begin."""
 
