@@ -67,8 +67,7 @@ class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation. `note` says why there are no numbers, or how they
-    differ from those of the day of the report.
+    validation. `note` says why there are no numbers, or how they differ from those of the day of the report.
     """
 
     key: str
@@ -195,9 +194,7 @@ def _open_arrays(path: Path) -> dict[str, bytes | Exception]:
         for entry in archive.infolist():
             try:
                 found[entry.filename.removesuffix(".npy")] = archive.read(entry)
-            except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
-                found[entry.filename.removesuffix(".npy")] = error
-            except zipfile.BadZipFile as error:
+            except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
                 found[entry.filename.removesuffix(".npy")] = error
     return found
 

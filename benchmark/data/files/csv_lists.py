@@ -56,10 +56,7 @@ def _rows(path: Path) -> list[tuple[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
             header = [name.strip().lower() for name in next(rows, [])]
-            columns = [
-                next((header.index(name) for name in names if name in header), None) for names in (_FILE, _LABEL)
-            ]
-            name, label = columns
+            name, label = _column(header, _FILE), _column(header, _LABEL)
             if name is None or label is None:
                 raise UserError(
                     f"{path}: the first row should name the columns 'filename' and 'label', found {header[:5]}"

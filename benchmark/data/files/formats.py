@@ -119,14 +119,23 @@ def png_pickles(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a missing file.
     """
-    images = all_or_none(folder, ["{}_images_png.pkl"])
+    return with_labels(folder, "{}_images_png.pkl", partial(_pngs, size=size))
+
+
+def with_labels(folder: Path, pattern: str, read: Callable[[Path, Path, str], Classes]) -> Sources | None:
+    """Files of images under a pattern of names, and `{}_labels.pkl`; `read` is given both and the split.
+
+    Raises:
+        UserError: a missing file.
+    """
+    images = all_or_none(folder, [pattern])
     if images is None:
         return None
     labels = all_or_none(folder, ["{}_labels.pkl"])
     if labels is None:
         raise UserError(f"{folder} has images, but no train_labels.pkl, val_labels.pkl and test_labels.pkl")
     files = {split: (images[split], labels[split]) for split in SPLITS}
-    return {split: Source(pair, partial(_pngs, *pair, split, size)) for split, pair in files.items()}
+    return {split: Source(pair, partial(read, *pair, split)) for split, pair in files.items()}
 
 
 def checked(images: Any, size: int, where: Path | str) -> np.ndarray:
@@ -207,7 +216,7 @@ def _data_and_labels(path: Path, split: str, size: int) -> Classes:
         yield f"{split}/{label}", images[rows]
 
 
-def _pngs(path: Path, labels_path: Path, split: str, size: int) -> Classes:
+def _pngs(path: Path, labels_path: Path, split: str, *, size: int) -> Classes:
     labels = read_pickle(labels_path)
     files = read_pickle(path)
     if not isinstance(files, list | tuple):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.data.files.formats import Classes, Source, Sources, checked, entry, rows_by_label
+from benchmark.data.files.formats import Classes, Sources, checked, entry, rows_by_label, with_labels
 from benchmark.data.files.restricted_pickle import read_pickle
-from benchmark.data.files.split_names import SPLITS, all_or_none
 from benchmark.errors import UserError
 
 LARGEST_UNPACKED = 16 * 1024**3
@@ -26,17 +25,10 @@ def npz_arrays(folder: Path, size: int) -> Sources | None:
     Raises:
         UserError: a missing file. So does iterating the classes if the content is not as described.
     """
-    images = all_or_none(folder, ["{}_images.npz"])
-    if images is None:
-        return None
-    labels = all_or_none(folder, ["{}_labels.pkl"])
-    if labels is None:
-        raise UserError(f"{folder} has images, but no train_labels.pkl, val_labels.pkl and test_labels.pkl")
-    files = {split: (images[split], labels[split]) for split in SPLITS}
-    return {split: Source(pair, partial(_classes, *pair, split, size)) for split, pair in files.items()}
+    return with_labels(folder, "{}_images.npz", partial(_classes, size=size))
 
 
-def _classes(path: Path, labels_path: Path, split: str, size: int) -> Classes:
+def _classes(path: Path, labels_path: Path, split: str, *, size: int) -> Classes:
     images = read_array(path, "images", size)
     content = read_pickle(labels_path)
     key = "label_specific" if isinstance(content, dict) and "label_specific" in content else "labels"
