@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmark.reporting.contrasts import Contrast, Point
 from benchmark.reporting.figures.panels import task_title
 from benchmark.reporting.findings import findings
-from benchmark.reporting.labels import told_apart
+from benchmark.reporting.labels import listed, told_apart
 from benchmark.reporting.record import Record
 from benchmark.reporting.row import Row, settings
 from benchmark.reporting.tables.table import Estimate, signed
@@ -197,11 +197,3 @@ def _range(gaps: Sequence[float]) -> str:
     ends = dict.fromkeys(f"{gap:.1f}" if alike else signed(gap) for gap in ordered)
     first, *rest = ends
     return f"{first} to {rest[-1]}" if rest else first
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    named = [name for name in names if name]
-    if not named:
-        return ""
-    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"

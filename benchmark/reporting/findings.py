@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmark.reporting.figures.ranks import rank_over_datasets
+from benchmark.reporting.labels import listed
 from benchmark.reporting.record import Record
 from benchmark.reporting.remarks.still_improving import improving_seeds
 from benchmark.reporting.rows import Row, settings
@@ -92,11 +93,11 @@ def _finding(group: Sequence[Row]) -> Finding:
     parts = []
     if close:
         alike = _fastest([best, *close]) if best.bold else ""
-        parts.append(f"{_listed([row.label for row in close])} within a point of it{alike}")
+        parts.append(f"{listed([row.label for row in close])} within a point of it{alike}")
     if undecided:
-        parts.append(f"undecided against {_listed([row.label for row in undecided])}")
+        parts.append(f"undecided against {listed([row.label for row in undecided])}")
     if one_seed:
-        parts.append(f"not compared with {_listed([row.label for row in one_seed])}, which shares one seed with it")
+        parts.append(f"not compared with {listed([row.label for row in one_seed])}, which shares one seed with it")
     if worse:
         parts.append(f"it beats {_beaten(worse)}")
     sure = {"best": "yes", "within a point": "close"}.get(best.standing, "no")
@@ -121,7 +122,7 @@ def _beaten(rows: Sequence[Row]) -> str:
     closest = sorted(rows, key=_gap)
     named, others = (closest, []) if len(rows) <= NAMED + 1 else (closest[:NAMED], closest[NAMED:])
     rest = [f"{len(others)} others by {100 * _gap(others[0]):.1f} points and more"] if others else []
-    return _listed([*map(_behind, named), *rest])
+    return listed([*map(_behind, named), *rest])
 
 
 def _gap(row: Row) -> float:
@@ -177,7 +178,7 @@ def _improving(rows: Sequence[Row]) -> list[str]:
     shown = [f"{line} ({some} of {of} cells)" for line, (some, of) in counts.items() if some]
     if not shown:
         return []
-    return [f"Still improving when training ended: {_listed(shown)}; with longer training the order may change."]
+    return [f"Still improving when training ended: {listed(shown)}; with longer training the order may change."]
 
 
 def _ranks(rows: Sequence[Row]) -> list[str]:
@@ -187,7 +188,3 @@ def _ranks(rows: Sequence[Row]) -> list[str]:
         return []
     shown = ", ".join(f"{name} {ranks.mean_rank[name]:.2f}" for name in ranks.ordered)
     return [f"Mean ranks over data sets: {shown}."]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -60,3 +60,11 @@ def _natural(values: Sequence[Any]) -> list[Any]:
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values if one is not None)
     known = [one for one in values if one is not None]
     return [*(sorted(known) if numbers else known), None]
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    named = [name for name in names if name]
+    if not named:
+        return ""
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
