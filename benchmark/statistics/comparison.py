@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from benchmark.statistics.intervals import LEVEL, Interval, as_matrix, check_finite, primary_interval
 from benchmark.statistics.pooling import Prior
@@ -195,6 +194,8 @@ def rank_methods(methods: Sequence[str], accuracy: NDArray[np.floating]) -> Rank
     Raises:
         NotComparableError: fewer than six tasks, where the test cannot find anything.
     """
+    from scipy import stats  # takes a second to import, and few grids rank
+
     table = np.asarray(accuracy, dtype=np.float64)
     check_finite(table, "mean accuracies (tasks, methods)")
     if len(table) < FEWEST_TASKS:

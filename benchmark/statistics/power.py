@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.intervals import LEVEL
 
@@ -53,4 +53,4 @@ def minimum_detectable_difference(
     if variance == 0:
         return 0.0
     both = variance**2 / (of_seeds**2 / (freedom or seeds - 1) + of_episodes**2 / (episodes - 1))
-    return float(stats.t.ppf((1 + LEVEL) / 2, both) + stats.t.ppf(POWER, both)) * math.sqrt(variance)
+    return float(special.stdtrit(both, (1 + LEVEL) / 2) + special.stdtrit(both, POWER)) * math.sqrt(variance)
