@@ -31,7 +31,7 @@ def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_compiled", lambda: (None, "there is no compiler"))
 
 
-def halfway(folder: Path, path: str, method: str = "ht-logits", old: bool = False) -> CellFolder:
+def halfway(folder: Path, path: str, method: str = "ht-logits") -> CellFolder:
     """A cell that was interrupted after 2 of 4 steps on this path."""
     store = CellFolder(folder)
     store.create(configure(method, train={**STEPS, "steps": 2}))
@@ -41,8 +41,6 @@ def halfway(folder: Path, path: str, method: str = "ht-logits", old: bool = Fals
     store.create(configure(method, train=STEPS))
     state = checkpoint.load(store.last_checkpoint, torch.device("cpu"))
     state["progress"]["steps"] = 4
-    if old:
-        del state["progress"]["kernels"]
     checkpoint.save(store.last_checkpoint, state)
     return store
 
@@ -73,12 +71,6 @@ def test_training_continues_as_it_began(tmp_path: Path, path: str) -> None:
     assert run(store, "cpu").state == "done"
     assert kernel_of(store) == ("torch" if path == "torch" else library.describe())
     assert library.choice() == "auto"  # the next cell of this process is free
-
-
-def test_a_checkpoint_from_before_there_were_kernels_continues_with_pytorch(tmp_path: Path) -> None:
-    store = halfway(tmp_path, "torch", old=True)
-    run(store, "cpu")
-    assert kernel_of(store) == "torch"
 
 
 def test_another_path_is_refused_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
