@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -26,6 +26,9 @@ _KINDS = {
     "dataclass_type": "a section of 'key: value' lines",
     "dict_type": "a section of 'key: value' lines",
 }
+_KIND = re.compile(r"\w+\[.*\]|(int|float|str|bool|none)$")
+"""What pydantic puts into the place of an error for a value that may be of several kinds: "int", "literal['all']"."""
+
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
     "greater_than": ("gt", "more than"),
@@ -34,23 +37,57 @@ _BOUNDS = {
 }
 
 
-def explain(error: ErrorDetails, name: str) -> str:
-    """One of pydantic's errors about the field `name`, as a sentence. Unknown keys are `unknown`'s to explain."""
-    kind, found, context = error["type"], describe(error["input"]), error.get("ctx", {})
-    if kind in _KINDS:
-        return f"{name} should be {_KINDS[kind]}, found {found}"
-    if kind in _BOUNDS:
-        bound, words = _BOUNDS[kind]
-        return f"{name} should be {words} {context[bound]}, found {found}"
-    if kind == "literal_error":
-        return one_of(name, error["input"], re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]])
-    if kind == "union_tag_invalid":
-        return one_of(name, context["tag"], re.findall(r"'([^']*)'", context["expected_tags"]))
+def by_value(errors: Iterable[ErrorDetails]) -> list[tuple[tuple[int | str, ...], list[ErrorDetails]]]:
+    """Pydantic's errors by the place of the value that they are about, for `explain`.
+
+    Of a value that may be of several kinds pydantic tells one error for each, with the kind in its place: they belong
+    together, unless it is a part of the value that is wrong, and then only the kind counts that has such parts.
+    """
+    found: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    parts: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    for error in errors:
+        place = error["loc"]
+        kind = next((index for index, part in enumerate(place) if isinstance(part, str) and _KIND.match(part)), None)
+        if kind is None:
+            found[place] = [error]
+        elif place[kind + 1 :]:
+            parts[place[:kind] + place[kind + 1 :]] = [error]
+        else:
+            found.setdefault(place[:kind], []).append(error)
+    whole = {place for place in found if not any(part[: len(place)] == place for part in parts)}
+    return [(place, same) for place, same in (found | parts).items() if place in whole or place in parts]
+
+
+def explain(errors: Sequence[ErrorDetails], name: str) -> str:
+    """Pydantic's errors about the field `name`, one for each kind of value it may be, as a sentence.
+
+    Unknown keys are `unknown`'s to explain.
+    """
+    error = errors[0]
+    kind, found, context = error["type"], error["input"], error.get("ctx", {})
     if kind in ("missing", "union_tag_not_found"):
         return f"{name} is missing"
     if kind == "value_error":
         return f"{name}: {context['error']}"
-    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, found {found}"
+    if kind == "union_tag_invalid":
+        return one_of(name, context["tag"], re.findall(r"'([^']*)'", context["expected_tags"]))
+    wanted = [words for error in errors for words in _wanted(error)]
+    if not wanted:
+        return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, found {describe(found)}"
+    return one_of(name, found, wanted)
+
+
+def _wanted(error: ErrorDetails) -> list[str]:
+    """What the value should be, in words that go on from `should be`."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _KINDS:
+        return [_KINDS[kind]]
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return [f"{words} {context[bound]}"]
+    if kind == "literal_error":
+        return re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+    return []
 
 
 def one_of(name: str, found: Any, allowed: Iterable[Any]) -> str:

@@ -95,7 +95,7 @@ def read_tune(data: dict[str, Any], problems: Problems) -> TuneConfig:
     except ValidationError as error:
         for detail in error.errors():
             name = ".".join(["tune", *map(str, detail["loc"])])
-            message = explain(detail, name)
+            message = explain([detail], name)
             if detail["type"] == "extra_forbidden":
                 message = unknown(
                     f"key {str(detail['loc'][-1])!r} in tune", str(detail["loc"][-1]), [*TuneConfig.model_fields]

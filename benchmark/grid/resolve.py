@@ -24,7 +24,7 @@ from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
 from benchmark.grid.axes import AxisPath, axis_exists, axis_values, no_such_axis, section_keys, show
 from benchmark.grid.dataset_path import resolve_dataset_path
-from benchmark.grid.messages import explain, unknown
+from benchmark.grid.messages import by_value, explain, unknown
 from benchmark.grid.parts import (
     SECTIONS,
     Condition,
@@ -244,19 +244,19 @@ def _config(
     try:
         content["model"] = resolve_options(method, content["model"])
     except ValidationError as error:
-        for detail in error.errors():
-            _note(detail, ("model", *detail["loc"]), cell, problems)
+        for place, details in by_value(error.errors()):
+            _note(details, ("model", *place), cell, problems)
     except Exception as error:  # a plugin's Config with types that cannot be checked, or a __post_init__ of its own
         if not plugins:
             raise
-        place, text = blamed(error, map(Path, plugins))
-        problems.add(("plugins",), f"the Config of {method.name!r} cannot be used: {place or plugins[0]}: {text}")
+        line, text = blamed(error, map(Path, plugins))
+        problems.add(("plugins",), f"the Config of {method.name!r} cannot be used: {line or plugins[0]}: {text}")
     try:
         # strict, so that `true` is no number; from JSON, so that a list is good for a tuple and text for a path
         return CellConfig.model_validate_json(json.dumps(content | {"plugins": plugins}), strict=True)
     except ValidationError as error:
-        for detail in error.errors():
-            _note(detail, detail["loc"], cell, problems)
+        for place, details in by_value(error.errors()):
+            _note(details, place, cell, problems)
     return None
 
 
@@ -269,14 +269,15 @@ def _free_method(method: Registered, option: str) -> str:
     return ""
 
 
-def _note(error: ErrorDetails, place: tuple[str | int, ...], cell: Settings, problems: Problems) -> None:
-    """Tell one of pydantic's errors, found at `place` in the cell, at the line that made the setting."""
+def _note(errors: list[ErrorDetails], place: tuple[str | int, ...], cell: Settings, problems: Problems) -> None:
+    """Tell what pydantic found wrong with the value at `place` in the cell, at the line that made the setting."""
+    error = errors[0]
     if error["type"].startswith("union_tag"):
         place = ("dataset", "name")
     elif place[0] == "dataset":
         place = (place[0], *place[2:])  # pydantic puts the dataset's name in between
     path = tuple(map(str, place))
-    message = explain(error, ".".join(path))
+    message = explain(errors, ".".join(path))
     if error["type"] == "extra_forbidden":
         dataset = cell["dataset", "name"].value if path[0] == "dataset" else None
         message = unknown(f"key {path[-1]!r} in {path[0]}", path[-1], section_keys(path[0], dataset))

@@ -28,6 +28,8 @@ from tests.benchmark.toy_grids import BASE, errors
             "unknown key 'sede' in dataset; did you mean 'seed'? known are domains, name, train_c",
         ),
         (("glyphs", "glyphs, split: ht"), 2, "unknown key 'split' in dataset; known are domains, name, train_classes"),
+        (("glyphs", "glyphs, domains: 7"), 2, "dataset.domains should be a list or planes, found 7"),
+        (("glyphs", "glyphs, domains: [edges, null]"), 2, "dataset.domains.1 should be identity, invert, blur, edges"),
         (("ways: 5", "ways: 1"), 3, "episodes.ways should be at least 2, found 1"),
         (("ways: 5", "ways: five"), 3, "episodes.ways should be a whole number, found 'five' (text)"),
         (("ways: 5", "ways: '5'"), 3, "episodes.ways should be a whole number, found '5' (text)"),
