@@ -72,7 +72,8 @@ class Model(Frozen):
 
     `parameters` are trained numbers, `solver_parameters` those in the network that classifies one task's queries.
     `transductive` is measured: whether a query's prediction changes when the other queries are dropped.
-    So is `order_dependent`: whether it changes with the query's place; None in records from before it was measured.
+    So is `order_dependent`: whether it changes with the places of queries or of unlabelled images; None in records from
+    before it was measured.
     """
 
     parameters: int

@@ -89,15 +89,16 @@ def augmentation_numbers(drawn: Draw) -> Tensor:
     return _shift_right(number_TNKR, 44).to(torch.float32) / 2**20
 
 
-def query_order(stream: int, indices: Tensor, queries: int, groups: int = 1) -> Tensor:
-    """A permutation (T, Q) of the queries of the episodes numbered `indices` (T,), within each of equal `groups`.
+def order_shown(stream: int, indices: Tensor, count: int, groups: int = 1, after: int = 0) -> Tensor:
+    """A permutation (T, count) of the places of the episodes numbered `indices` (T,), within each of equal `groups`.
 
-    Like the draw it is a function of stream and index alone.
+    Like the draw it is a function of stream and index alone. Different places have different hashes: `after` says how
+    many are ordered by another call, so that the queries' order tells nothing about that of other images.
     """
-    place_Q = torch.arange(queries, device=indices.device)
+    place = torch.arange(after, after + count, device=indices.device)
     episode_T = _hash(indices * _GOLDEN + stream)
-    rank_TGP = _hash(episode_T[:, None] + _salted(place_Q, 0)).unflatten(1, (groups, queries // groups))
-    first_G = torch.arange(groups, device=indices.device) * (queries // groups)
+    rank_TGP = _hash(episode_T[:, None] + _salted(place, 0)).unflatten(1, (groups, count // groups))
+    first_G = torch.arange(groups, device=indices.device) * (count // groups)
     return (rank_TGP.argsort(-1) + first_G[:, None]).flatten(1)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.exam import examine
+from benchmark.episodes.exam import examine, hidden_places, with_places
 from benchmark.episodes.sampling import sample, sample_all
 from benchmark.machine.clock import clock
 from benchmark.scoring.sound import check_logits, sound_logits
@@ -78,13 +78,19 @@ def measure_transductive(method: Method, episode: Episode) -> bool:
 
 @torch.inference_mode()
 def measure_order_dependence(method: Method, episode: Episode) -> bool:
-    """Whether a query's prediction depends on its place among the queries: measured, like `measure_transductive`.
+    """Whether a prediction depends on the places of queries or unlabelled images: like `measure_transductive`.
 
-    Scores the same queries in two orders.
+    Scores the same queries in two orders, with the unlabelled images in two orders.
     """
     method.eval()
     episode = examine(episode, 0, 0).episode
-    back = replace(episode, query_images=episode.query_images.flip(1), query_labels=episode.query_labels.flip(1))
+    unlabelled = hidden_places(episode)
+    back = replace(
+        episode,
+        support_images=with_places(episode.support_images, unlabelled, unlabelled.flip(0).expand(episode.tasks, -1)),
+        query_images=episode.query_images.flip(1),
+        query_labels=episode.query_labels.flip(1),
+    )
     return _differ(sound_logits(method, episode), sound_logits(method, back).flip(1))
 
 

@@ -170,3 +170,76 @@ def test_a_cell_without_sound_answers_fails_and_keeps_nothing(tmp_path: Path, mo
     assert result.failure is not None and result.failure.kind == "unsound" and result.test is None
     assert "logits are not finite" in result.failure.reason
     assert not store.best_checkpoint.exists()
+
+
+SEMI = EpisodesConfig(ways=5, shots=1, unlabelled=3, distractors=2, queries=3)
+
+
+def places_of(shown: Tensor, plain: Tensor) -> list[int]:
+    """Where each of the images shown (B, ...) stands in `plain` (B, ...), which has each of them once."""
+    known = {image.numpy().tobytes(): place for place, image in enumerate(plain)}
+    assert len(known) == len(plain)
+    return [known[image.numpy().tobytes()] for image in shown]
+
+
+def test_places_of_unlabelled_images_tell_nothing(images: ClassImages) -> None:
+    """As drawn they come class by class, distractors last. Chance is 1 in 7; unshuffled, all would be right."""
+    plain = sample(images, SEMI, TEST, 0, 100)
+    exam = examine(plain, TEST, 0).episode
+    assert torch.equal(exam.support_labels, plain.support_labels)
+    assert torch.equal(exam.support_images[:, :5], plain.support_images[:, :5])
+    right = 0
+    for shown, drawn in zip(exam.support_images[:, 5:], plain.support_images[:, 5:], strict=True):
+        places = places_of(shown, drawn)
+        assert sorted(places) == list(range(21))
+        right += sum(place // 3 == at // 3 for at, place in enumerate(places))
+    assert abs(right / 2100 - 1 / 7) < 0.03  # a standard error is 0.008
+    alone = examine(sample(images, SEMI, TEST, 41, 1), TEST, 41).episode
+    assert torch.equal(alone.support_images[0], exam.support_images[41])
+
+
+def test_the_queries_order_tells_nothing_of_the_unlabelled_images(images: ClassImages) -> None:
+    """With as many queries as unlabelled images, the same permutation would give a query away by its neighbour."""
+    shape = SEMI.model_copy(update={"distractors": 0})
+    plain = sample(images, shape, TEST, 0, 60)
+    exam = examine(plain, TEST, 0)
+    same = 0
+    for task, labels in enumerate(exam.labels.tolist()):
+        places = places_of(exam.episode.support_images[task, 5:], plain.support_images[task, 5:])
+        same += sum(place // 3 == label for place, label in zip(places, labels, strict=True))
+    assert abs(same / 900 - 1 / 5) < 0.05
+
+
+@pytest.mark.parametrize("scenario", ["class-incremental", "task-incremental", "mini-batch"])
+def test_unlabelled_images_of_a_sequence_stay_within_their_step(images: ClassImages, scenario: str) -> None:
+    shape = EpisodesConfig.model_validate(
+        {"ways": 2, "shots": 1, "unlabelled": 2, "queries": 1, "tasks": 2, "scenario": scenario}
+    )
+    plain = TaskSequence.of(sample(images, shape, TEST, 0, 8))
+    exam = TaskSequence.of(examine(plain, TEST, 0).episode)
+    moved = False
+    for (shown, labels), (drawn, drawn_labels) in zip(exam.arrivals(), plain.arrivals(), strict=True):
+        assert torch.equal(labels, drawn_labels)
+        for some, all_of_them in zip(shown, drawn, strict=True):
+            places = places_of(some, all_of_them)
+            assert places[:2] == [0, 1]
+            assert sorted(places) == list(range(6))
+            moved |= places != list(range(6))
+    assert moved
+
+
+def test_dependence_on_the_order_of_unlabelled_images_is_measured(images: ClassImages) -> None:
+    def first_unlabelled(episode: Episode) -> Tensor:
+        similar = (episode.query_images * episode.support_images[:, 5:6]).mean((-1, -2, -3))
+        return similar[..., None] * torch.arange(1.0, 6)
+
+    some = sample(images, SEMI, TEST, 0, 4)
+    assert scoring.measure_order_dependence(Answers(first_unlabelled), some)
+
+
+@pytest.mark.parametrize("name", [n for n in registry.names() if n != "maml-l2l"])
+def test_no_built_in_method_depends_on_the_order(images: ClassImages, name: str) -> None:
+    torch.manual_seed(0)
+    fields = registry.get(name).learner.Config.__dataclass_fields__
+    method = registry.get(name).build({"channels": 4} if "channels" in fields else {}, setting())
+    assert not scoring.measure_order_dependence(method, sample(images, SEMI, TEST, 0, 4))
