@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from benchmark.machine.frozen import Frozen
 
@@ -83,10 +83,19 @@ class Model(Frozen):
 
 
 class Data(Frozen):
-    """Which data: `sha256` of the images and class names."""
+    """Which data: `sha256` of the images and class names, and how many pictures are in more than one split.
+
+    `shared_pictures` is left out where there are none: published datasets have some, others a user may have accepted.
+    """
 
     name: str
     sha256: str
+    shared_pictures: int = Field(0, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _without_zero(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        return values if self.shared_pictures else {n: v for n, v in values.items() if n != "shared_pictures"}
 
 
 class Provenance(Frozen):

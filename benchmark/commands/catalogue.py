@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def data(
     grid: GridArgument,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Accept archives that are not the published ones, from now on")
+        bool,
+        typer.Option(
+            "--trust", help="From now on accept archives that are not the published ones, and pictures in two splits"
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +45,12 @@ def data(
                 print(json.dumps(facts, indent=1))
             raise
         facts[-1] |= dataset.facts()
+        found = datasets.account_of_files(dataset)
+        if found is not None:
+            facts[-1]["folders"] = {"all": found.facts()}
         if not as_json:
+            for line in found.lines() if found is not None else ():
+                console.print(line, highlight=False, markup=False)
             _show(dataset)
     if as_json:
         print(json.dumps(facts, indent=1))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.data.configs import DatasetConfig, FolderConfig
+from benchmark.data.files.beside import Beside, beside
 from benchmark.data.files.class_folders import ClassFolders, split_folders
 from benchmark.data.files.fingerprint import folder_fingerprint
 from benchmark.data.files.loaded import Memory
@@ -44,12 +45,19 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
 
 
 def account(config: DatasetConfig) -> dict[str, ClassFolders]:
-    """What is in a user's own folder, by split, or under the name `all`; nothing for other datasets.
+    """What is in a user's own folder, by split, or under the name `all`; other datasets have `account_of_files`.
 
     Raises:
         UserError: the folder is not there at all.
     """
     return split_folders(expanded(config.path), config.min_images) if isinstance(config, FolderConfig) else {}
+
+
+def account_of_files(dataset: "Dataset", root: Path | None = None) -> Beside | None:
+    """What a dataset that is no user's own folder was read from, and what lies beside; None if from no files."""
+    if dataset.files_sha256 is not None or not dataset.files:
+        return None
+    return beside(dataset.files, root or data_folder())
 
 
 def fingerprint(config: DatasetConfig, root: Path | None = None) -> str | None:

@@ -97,6 +97,7 @@ class Dataset:
         files_sha256: of what is in these files, by split and class, for datasets that are told by it: a user's own
             pictures. None: the images tell.
         remarks: what is odd about the data, for whoever looks at them.
+        shared_pictures: how many different pictures are in more than one split, see `benchmark.data.shared`.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Dataset:
     files: tuple[Path, ...] = ()
     files_sha256: str | None = None
     remarks: tuple[str, ...] = ()
+    shared_pictures: int = 0
 
     @property
     def fingerprint(self) -> str:
@@ -128,6 +130,7 @@ class Dataset:
                 for name, s in self.splits.items()
             },
             "remarks": list(self.remarks),
+            "shared_pictures": self.shared_pictures,
         }
 
     def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":

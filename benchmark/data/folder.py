@@ -20,7 +20,8 @@ Splits, always by class:
 - otherwise the sorted classes are permuted with `seed`, and `test_fraction` and `validation_fraction` of them (rounded,
   at least two each) are for testing and validation, the rest for training.
 
-The same picture, or class, in two splits is refused.
+A class in two splits is refused. So is a picture, if the splits are the folder's own; of splits drawn at random it is
+left out of one and named (see `benchmark.data.shared`).
 
 Classes may have different numbers of images; an episode needs shots + queries images of a class, so the smallest class
 limits it. The decoded images are cached in the per-user cache folder for as long as the files' content is the same.
@@ -44,11 +45,12 @@ from benchmark.data.files.fingerprint import fingerprint_of
 from benchmark.data.files.picture import read_image
 from benchmark.data.files.places import expanded, user_cache
 from benchmark.data.files.progress import progress
-from benchmark.data.pixels.repeated import check_pictures
+from benchmark.data.pixels.repeated import are, blank_rows, picture_hashes, repeated_across, repeated_within, some
+from benchmark.data.shared import left_out, refuse, shared_pictures, told
 from benchmark.data.splits import permuted, split_dataset
 from benchmark.errors import UserError
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the same files give other pixels."""
 
 
@@ -56,24 +58,60 @@ def load(config: FolderConfig, root: Path) -> Dataset:
     """Read the images under `config.path`; `root` is not needed.
 
     Raises:
-        UserError: no such folder, a class without images, a file that is no image, too few classes, or the same picture
-            in two splits.
+        UserError: no such folder, a class without images, a file that is no image, too few classes, or a picture or
+            class in two splits.
     """
     path = expanded(config.path)
     classes = {split: found.files() for split, found in split_folders(path, config.min_images).items()}
     listing = [(name, files) for split in classes.values() for name, files in split.items()]
     content = fingerprint_of(path, classes)
     pool = _read_classes(listing, path, content, config)
+    files = [file for _, members in listing for file in members]
+    hashes = picture_hashes(pool.images.numpy(), path.name)
+    remarks = []
     if "train" in classes:
         _check_disjoint(classes, path)
         ends = np.cumsum([0, *map(len, classes.values())])
         splits: dict[str, Sequence[int]] = {s: range(ends[i], ends[i + 1]) for i, s in enumerate(classes)}
     else:
         splits = _random_split(len(listing), config)
-    files = [file for _, members in listing for file in members]
-    remarks = check_pictures(pool, files, splits)
-    dataset = split_dataset(config.name, pool, splits, config.rotations)
-    return replace(dataset, files=tuple(files), files_sha256=content, remarks=tuple(remarks))
+        out = left_out(hashes, splits, pool.first.numpy(), pool.names)
+        if out:
+            gone, instead = next(iter(out.items()))
+            remarks.append(
+                f"{are(len(out))} of two classes, which are in two splits, and used in one only: {files[gone]} is left"
+                f" out, as {files[instead]} is the same{' ...' if len(out) > 1 else ''}"
+            )
+            rows = [row for row in range(len(files)) if row not in out]
+            pool, files, hashes = _only(pool, rows), [files[row] for row in rows], hashes[rows]
+    first = pool.first.tolist()
+    rows_of = {s: [r for c in members for r in range(first[c], first[c + 1])] for s, members in splits.items()}
+    by_split = {split: hashes[rows] for split, rows in rows_of.items()}
+
+    def where(split: str, row: int) -> str:
+        return str(files[rows_of[split][row]])
+
+    repeated = repeated_across(by_split)
+    refuse(content, repeated, where)
+    remarks += told(repeated, where)
+    if blank := blank_rows(by_split):
+        remarks.append(f"{are(len(blank))} of one colour only: {some([where(*one) for one in blank])}")
+    if within := repeated_within(by_split):
+        one, other = where(within[0].first_split, within[0].first), where(within[0].other_split, within[0].other)
+        remarks.append(f"{are(len(within))} there twice in one split, such as {one} and {other}")
+    return replace(
+        split_dataset(config.name, pool, splits, config.rotations),
+        files=tuple(file for _, members in listing for file in members),
+        files_sha256=content,
+        remarks=tuple(remarks),
+        shared_pictures=shared_pictures(by_split),
+    )
+
+
+def _only(pool: ClassImages, rows: Sequence[int]) -> ClassImages:
+    """Some of a pool's images, in their order; of every class there are some."""
+    sizes = np.histogram(rows, pool.first.numpy())[0]
+    return replace(pool, images=pool.images[list(rows)], first=torch.tensor([0, *sizes]).cumsum(0))
 
 
 def _read_classes(

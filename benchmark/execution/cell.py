@@ -158,7 +158,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
             transductive=scoring.measure_transductive(method, some),
             order_dependent=scoring.measure_order_dependence(method, some),
         ),
-        data=Data(name=dataset.name, sha256=dataset.sha256),
+        data=Data(name=dataset.name, sha256=dataset.sha256, shared_pictures=dataset.shared_pictures),
         provenance=Provenance(
             commit=commit,
             uncommitted_changes=changed,

@@ -38,7 +38,9 @@ def construct(config: CellConfig, setting: "Setting") -> "Method":
     if registered.learner.fixed_ways and setting.ways != config.episodes.ways:
         raise UserError(
             f"{config.method} is built for one number of ways: train.ways ({setting.ways}) must equal"
-            f" episodes.ways ({config.episodes.ways})"
+            f" episodes.ways ({config.episodes.ways}). Leave it out with 'exclude: [{{method: {config.method}}}]', or"
+            f" give it its own with 'overrides: [{{when: {{method: {config.method}}}, train: {{ways:"
+            f" {config.episodes.ways}}}}}]'"
         )
     if config.followed_episodes.tasks > 1 and not issubclass(registered.learner, ContinualMethod):
         raise UserError(

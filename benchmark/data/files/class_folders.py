@@ -49,10 +49,6 @@ class ClassFolders:
         """Everything as one listing."""
         return merged(self.folder, [self.beside, *self.classes.values()])
 
-    def remarks(self) -> tuple[str, ...]:
-        """A line for each thing that is suspicious."""
-        return tuple(map(str, self.whole.suspicious))
-
     def facts(self) -> dict[str, Any]:
         """The account of it as JSON has it: paths are below `folder`."""
         whole = self.whole
@@ -144,7 +140,7 @@ def account(splits: Mapping[str, ClassFolders]) -> Iterator[str]:
             f" {len(whole.refused)} refused"
         )
         if found.small:
-            yield from _shown(
+            yield from shown(
                 "left out",
                 [f"class {name}: {_pictures(len(s.used))}, fewer than min_images" for name, s in found.small.items()],
             )
@@ -158,10 +154,11 @@ def account(splits: Mapping[str, ClassFolders]) -> Iterator[str]:
             yield f"  hint       {hint}"
         for fate in ("refused", "suspicious", "ignored"):
             remarks: tuple[Remark, ...] = getattr(whole, fate)
-            yield from _shown(fate, [f"{r.path.relative_to(found.folder)}: {r.why}" for r in remarks])
+            yield from shown(fate, [f"{r.path.relative_to(found.folder)}: {r.why}" for r in remarks])
 
 
-def _shown(kind: str, lines: list[str]) -> Iterator[str]:
+def shown(kind: str, lines: list[str]) -> Iterator[str]:
+    """The first of the lines about things of one kind, each under the kind's name."""
     for line in lines[:MOST_SHOWN]:
         yield f"  {kind:<10} {line}"
     if len(lines) > MOST_SHOWN:

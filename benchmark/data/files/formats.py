@@ -8,7 +8,7 @@ whole).
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,10 @@ class Source:
     Attributes:
         files: what they are read from.
         classes: starts reading. The order of classes and images depends on the files' content alone.
-        remarks: what seems to be a picture among the files and is not used, or may not be meant to be.
     """
 
     files: Sequence[Path]
     classes: Callable[[], Classes]
-    remarks: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Changes with the path, size or modification time of a file."""
@@ -59,10 +57,7 @@ def class_folders(folder: Path, size: int) -> Sources | None:
     found = all_or_none(folder, ["{}"], folders=True)
     if found is None:
         return None
-    read = {split: read_class_folders(path) for split, path in found.items()}
-    return {
-        split: replace(folders_source(inside.files(), size), remarks=inside.remarks()) for split, inside in read.items()
-    }
+    return {split: folders_source(read_class_folders(path).files(), size) for split, path in found.items()}
 
 
 def listed_folders(folder: Path, size: int) -> Sources | None:
@@ -74,16 +69,14 @@ def listed_folders(folder: Path, size: int) -> Sources | None:
     found = all_or_none(folder / "splits" / "bertinetto", ["{}.txt"])
     if found is None:
         return None
-    inside = read_class_folders(folder / "data")
-    classes, remarks = inside.files(), inside.remarks()
+    classes = read_class_folders(folder / "data").files()
     sources = {}
     for split, path in found.items():
         names = sorted(path.read_text().split())
         missing = [name for name in names if name not in classes]
         if missing:
             raise UserError(f"{path} lists {missing[0]}, but there is no folder {folder / 'data' / missing[0]}")
-        source = folders_source({name: classes[name] for name in names}, size, path)
-        sources[split] = replace(source, remarks=remarks)
+        sources[split] = folders_source({name: classes[name] for name in names}, size, path)
     return sources
 
 

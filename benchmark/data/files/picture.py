@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from benchmark.data.pixels.depth import eight_bits
+from benchmark.data.pixels.depth import eight_bits, raw_mode
 from benchmark.errors import UserError
 
 LARGEST_PICTURE = 100_000_000
@@ -29,7 +29,8 @@ def read_image(path: Path, image_size: int, colour: bool) -> Tensor:
             warnings.simplefilter("ignore")  # of large pictures, where the limit is ours, and of odd metadata
             with Image.open(path) as file:
                 _check_size(file)
-                image = eight_bits(ImageOps.exif_transpose(file))
+                raw = raw_mode(file)
+                image = eight_bits(ImageOps.exif_transpose(file), raw)
                 if image.has_transparency_data:
                     image = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -1,4 +1,4 @@
-"""Archives that are not the published ones, and whether the user said that they are fine.
+"""What is refused unless the user says that it is fine: archives that are not the published ones, shared pictures.
 
 `htbench data GRID --trust` says so of what the grid reads, once: what is trusted is remembered by its content in the
 user's cache, so that training finds it too, and other content under the same name is not trusted.
@@ -31,12 +31,19 @@ def has_md5(path: Path, md5: str) -> bool:
     return content_hashes(path, [path], "md5") == [md5]
 
 
-def check_trusted(digest: str, problem: str) -> None:
+IF_KNOWN = (
+    "If you know where it comes from, 'htbench data GRID --trust' accepts it; such numbers may compare with nothing"
+    " published"
+)
+
+
+def check_trusted(digest: str, problem: str, remedy: str = IF_KNOWN) -> None:
     """Refuse what is not the published thing, unless the user trusts it.
 
     Args:
         digest: of its content, in hex.
         problem: a sentence for the user that says what it is not.
+        remedy: what the user can do.
 
     Raises:
         UserError: it is not trusted, or that cannot be remembered.
@@ -45,10 +52,7 @@ def check_trusted(digest: str, problem: str) -> None:
     if mark.exists():
         return
     if not _asked.get():
-        raise UserError(
-            f"{problem}. If you know where it comes from, 'htbench data GRID --trust' accepts it; such numbers may"
-            " compare with nothing published"
-        )
+        raise UserError(f"{problem}. {remedy}")
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()

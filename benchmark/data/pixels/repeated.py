@@ -1,64 +1,85 @@
-"""Pictures that are there twice, and pictures of nothing."""
+"""Pictures that are there twice, and pictures of nothing.
+
+Pictures are compared as they are trained on: after resizing, so that a copy in another format is one too. Those of one
+colour only are left out of it: they are all alike, and tell nothing of where a picture is from.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from benchmark.data.dataset import ClassImages
-from benchmark.errors import UserError
+import numpy as np
+
+from benchmark.data.files.progress import progress
+
+NOTHING = np.uint64(0)
+"""Stands for a picture of one colour."""
 
 
-def check_pictures(pool: ClassImages, files: Sequence[Path], splits: Mapping[str, Sequence[int]]) -> list[str]:
-    """Refuse a picture that is in two splits; remarks on what else is odd about the pictures.
+def picture_hashes(images: np.ndarray, what: str) -> np.ndarray:
+    """(M,) uint64 for images (M, ...) uint8: equal for equal images, `NOTHING` for one colour (in each channel).
 
-    Pictures are compared as they are trained on: after resizing, so that a copy in another format is one too. Those of
-    one colour only are left out of it and named: they are all alike.
+    Among a million images, two different ones have the same hash with a probability of 3e-8.
 
     Args:
-        pool: all M images, decoded.
-        files: the M files they are from.
-        splits: split name -> numbers of its classes in `pool`.
-
-    Raises:
-        UserError: a picture, or a whole class, is in two splits; both files are named.
+        images: (M, C, H, W).
+        what: they are, for a progress line.
     """
-    flat = pool.images.flatten(1)
-    constant = (flat.amin(1) == flat.amax(1)).tolist()
-    where = {c: split for split, classes in splits.items() for c in classes}
-    seen: dict[bytes, tuple[int, str]] = {}
-    across: list[tuple[int, int]] = []
-    within: list[tuple[int, int]] = []
-    for c in range(len(pool.names)):
-        for row in range(int(pool.first[c]), int(pool.first[c + 1])):
-            if constant[row]:
-                continue
-            digest = hashlib.sha256(pool.images[row].numpy().data).digest()
-            other, split = seen.setdefault(digest, (row, where[c]))
-            if other != row:
-                (within if split == where[c] else across).append((other, row))
-    if across:
-        split_of = {
-            row: where[c] for c in range(len(pool.names)) for row in range(int(pool.first[c]), int(pool.first[c + 1]))
-        }
-        one, other = across[0]
-        more = f" ({len(across)} pictures are)" if len(across) > 1 else ""
-        raise UserError(
-            f"the same picture is in two splits{more}: {files[one]} in {split_of[one]} and {files[other]} in"
-            f" {split_of[other]}; few-shot splits must not share pictures or classes. Remove one of each"
-        )
-    remarks = []
-    if any(constant):
-        blank = [file for file, one in zip(files, constant, strict=True) if one]
-        remarks.append(f"{_pictures(len(blank))} of one colour only: {_some(blank)}")
-    if within:
-        one, other = within[0]
-        remarks.append(f"{_pictures(len(within))} there twice in one split, such as {files[one]} and {files[other]}")
-    return remarks
+    hashes = np.empty(len(images), np.uint64)
+    for row in progress(range(len(images)), f"comparing {what}"):
+        image = images[row]
+        if (image == image[:, :1, :1]).all():
+            hashes[row] = NOTHING
+        else:
+            digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()
+            hashes[row] = max(int.from_bytes(digest, "little"), 1)
+    return hashes
 
 
-def _pictures(count: int) -> str:
-    return "1 picture is" if count == 1 else f"{count} pictures are"
+@dataclass(frozen=True)
+class Repeated:
+    """A picture that is there twice: its splits and its rows in these."""
+
+    first_split: str
+    first: int
+    other_split: str
+    other: int
 
 
-def _some(files: Sequence[Path], most: int = 3) -> str:
-    return ", ".join(map(str, files[:most])) + (" ..." if len(files) > most else "")
+def repeated_across(hashes: Mapping[str, np.ndarray]) -> list[Repeated]:
+    """Every picture that is already in an earlier split: with the last split that has it, and its first row there."""
+    found = []
+    splits = list(hashes)
+    for place, split in enumerate(splits):
+        mine = hashes[split]
+        for earlier in reversed(splits[:place]):
+            values, first = np.unique(hashes[earlier], return_index=True)
+            for row in np.flatnonzero(np.isin(mine, values[values != NOTHING])).tolist():
+                at = int(first[np.searchsorted(values, mine[row])])
+                found.append(Repeated(earlier, at, split, row))
+    return found
+
+
+def repeated_within(hashes: Mapping[str, np.ndarray]) -> list[Repeated]:
+    """Every picture that is already in its own split."""
+    found = []
+    for split, mine in hashes.items():
+        _, first, back = np.unique(mine, return_index=True, return_inverse=True)
+        again = (first[back] != np.arange(len(mine))) & (mine != NOTHING)
+        found += [Repeated(split, int(first[back[row]]), split, row) for row in np.flatnonzero(again).tolist()]
+    return found
+
+
+def blank_rows(hashes: Mapping[str, np.ndarray]) -> list[tuple[str, int]]:
+    """Split and row of every picture of one colour."""
+    return [(split, row) for split, mine in hashes.items() for row in np.flatnonzero(mine == NOTHING).tolist()]
+
+
+def are(count: int) -> str:
+    """`1 picture is`, `2 pictures are`."""
+    return "1 picture is" if count == 1 else f"{count:,} pictures are"
+
+
+def some(things: Sequence[object], most: int = 3) -> str:
+    """The first of them."""
+    return ", ".join(map(str, things[:most])) + (" ..." if len(things) > most else "")

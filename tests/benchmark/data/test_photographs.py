@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data import load
+from benchmark.data import account_of_files, fc100, load
 from benchmark.data.configs import (
     CIFARFSConfig,
     DatasetConfig,
@@ -18,6 +19,7 @@ from benchmark.data.configs import (
     TieredImageNetConfig,
 )
 from benchmark.data.dataset import ClassImages
+from benchmark.data.files.trust import trusting
 from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84
 from benchmark.errors import UserError
 from tests.benchmark.data.photograph_archives import (
@@ -158,8 +160,42 @@ def test_images_of_one_colour_are_told(tmp_path: Path) -> None:
 def test_what_is_dropped_is_told(tmp_path: Path) -> None:
     write_folders(tmp_path / "mini_imagenet", all_photos())
     (tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic").write_bytes(b"x")
-    (remark,) = load(MINI, tmp_path).remarks
-    assert remark.startswith(str(tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic: a picture in a format"))
+    found = account_of_files(load(MINI, tmp_path), tmp_path)
+    assert found is not None
+    (remark,) = found.suspicious
+    assert str(remark).startswith(str(tmp_path / "mini_imagenet" / "val" / "val-1" / "a.heic: a picture in a format"))
+    assert len(found.used) == 27
+    assert found.ignored == ()  # of the decoded images, too
+
+
+@pytest.mark.parametrize(("config", "size", "write", "named"), FORMATS)
+def test_the_account_of_every_format(
+    tmp_path: Path, config: DatasetConfig, size: int, write: Writer, named: bool
+) -> None:
+    """Exactly the files that were there are used; what is put beside them is named, and not used."""
+    folder = tmp_path / config.name
+    write(folder, all_photos(size))
+    there = {path for path in folder.rglob("*") if path.is_file()}
+    dataset = load(config, tmp_path)
+    found = account_of_files(dataset, tmp_path)
+    assert found is not None
+    assert (set(found.used), found.ignored, found.suspicious) == (there, (), ())
+    assert found.folder == (folder / "cifar100" if write is write_listed else folder)
+    (found.folder / "notes.txt").write_text("x")
+    (found.folder / "extra.jpg").write_bytes(png(all_photos(size)["val"]["val-0"][0]))
+    (found.folder / "other" / "deep").mkdir(parents=True)
+    for number in range(3):
+        (found.folder / "other" / "deep" / f"{number}.png").write_bytes(b"x")
+    again = load(config, tmp_path)
+    assert again.fingerprint == dataset.fingerprint
+    found = account_of_files(again, tmp_path)
+    assert found is not None
+    assert set(found.used) == there
+    assert [(r.path.name, r.why) for r in found.ignored] == [("notes.txt", "not a picture")]
+    assert [(r.path.name, r.why) for r in found.suspicious] == [
+        ("extra.jpg", "a picture that is not used: no list or format names it"),
+        ("other", "3 files in it, none of them used"),
+    ]
 
 
 def test_images_of_another_size_are_cut_from_class_folders(tmp_path: Path) -> None:
@@ -243,8 +279,28 @@ def test_a_class_in_two_splits_is_refused_by_name_and_by_content(tmp_path: Path)
         load(FC100, tmp_path / "named")
     hidden = {**content, "test": {"x": content["test"]["test-0"], "y": content["train"]["train-2"]}}
     write_labels(tmp_path / "hidden" / "fc100", hidden, "FC100_{}.pickle")
-    with pytest.raises(UserError, match="class train/2 of train is also in test, as test/1"):
+    with pytest.raises(UserError, match=r"class train/2 of train is also in test, as test/1; .*--trust"):
         load(FC100, tmp_path / "hidden")
+    with trusting():
+        assert load(FC100, tmp_path / "hidden").shared_pictures == 3
+        with pytest.raises(UserError, match="class train-1 of train"):  # one name for two classes is never right
+            load(FC100, tmp_path / "named")
+
+
+def test_a_single_image_in_two_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused in what a user put together; named and counted in a complete dataset, which everybody has so."""
+    content = all_photos(32)
+    content["test"]["test-2"][1] = content["train"]["train-3"][0]
+    write_labels(tmp_path / "fc100", content, "FC100_{}.pickle")
+    where = "image 0 of class train/3 in train and image 1 of class test/2 in test"
+    with pytest.raises(UserError, match=f"the same picture is in two splits: {where}; .*--trust"):
+        load(FC100, tmp_path)
+    counts = {"train": (4, 12), "validation": (2, 6), "test": (3, 9)}
+    monkeypatch.setattr("benchmark.data.fc100.FC100", replace(fc100.FC100, counts=counts))
+    for _ in range(2):  # compared, and as remembered
+        found = load(FC100.model_copy(update={"partial": False}), tmp_path)
+        assert found.shared_pictures == 1
+        assert found.remarks == (f"1 picture is in two splits, such as {where}",)
 
 
 def mini_with(folder: Path, **changed: object) -> None:

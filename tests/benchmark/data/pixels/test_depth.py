@@ -1,5 +1,6 @@
 """Pictures of more than 8 bits look as the same picture in 8 bits does."""
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -50,15 +51,75 @@ def test_numbers_that_no_rule_covers_are_refused(tmp_path: Path, pixels: np.ndar
         read_image(file, 20, colour=False)
 
 
+def chunks(path: Path, **parts: bytes) -> Path:
+    """A PNG file of these chunks."""
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, part in parts.items():
+        content += len(part).to_bytes(4, "big") + kind.encode() + part
+        content += zlib.crc32(kind.encode() + part).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+def sixteen_bit_png(path: Path, pixels: np.ndarray) -> Path:
+    """A PNG file of (H, W, channels) 16-bit numbers: 2 channels are grey and transparency, 3 are colours."""
+    height, width, channels = pixels.shape
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([16, kind, 0, 0, 0])
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return chunks(path, IHDR=header, IDAT=zlib.compress(rows), IEND=b"")
+
+
+def twelve_bit_tiff(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF file that says that its numbers have 12 bits, two of them in three bytes."""
+    height, width = pixels.shape
+    bits = np.unpackbits(pixels.astype(">u2").view(np.uint8)).reshape(height, width, 16)[:, :, 4:]
+    data = np.packbits(bits.reshape(height, -1), axis=1).tobytes()
+    short, long = 3, 4
+    # width, height, bits, not compressed, black is 0, where the data are, channels, rows in a strip, bytes
+    entries = [(256, short, width), (257, short, height), (258, short, 12), (259, short, 1), (262, short, 1)]
+    entries += [(273, long, 8 + 2 + 12 * 9 + 4), (277, short, 1), (278, short, height), (279, long, len(data))]
+    content = struct.pack("<4sIH", b"II*\0", 8, len(entries))
+    for tag, kind, value in entries:
+        content += struct.pack("<HHII", tag, kind, 1, value)
+    path.write_bytes(content + struct.pack("<I", 0) + data)
+    return path
+
+
+def test_twelve_bits_that_the_file_tells_of(tmp_path: Path) -> None:
+    plain = read_image(saved(tmp_path / "plain.png", RAMP), 20, colour=False)
+    file = twelve_bit_tiff(tmp_path / "x.tif", RAMP.astype(np.uint16) * 16 + 9)
+    assert np.array_equal(read_image(file, 20, colour=False), plain)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_in_several_channels(tmp_path: Path, channels: int) -> None:
+    pixels = np.repeat(RAMP[..., None].astype(np.uint16), channels, -1)
+    if channels != 3:
+        pixels[..., -1] = 255
+    plain = read_image(saved(tmp_path / "plain.png", RAMP), 20, colour=True)
+    assert np.array_equal(read_image(sixteen_bit_png(tmp_path / "x.png", pixels * 257), 20, colour=True), plain)
+    dark = pixels * 17  # to 12 bits: 255 becomes 4335, and the brightest number here, 234, becomes 3978
+    if channels != 3:
+        dark[..., -1] = 65535
+    with pytest.raises(UserError, match=r"none of its 16-bit numbers exceeds 4095; .*12-bit numbers times 16"):
+        read_image(sixteen_bit_png(tmp_path / "x.png", dark), 20, colour=True)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("factor", [1, 4, 16])
+def test_fewer_bits_in_sixteen_are_refused_rather_than_black(tmp_path: Path, ending: str, factor: int) -> None:
+    file = saved(tmp_path / f"x.{ending}", RAMP.astype(np.uint16) * factor)
+    with pytest.raises(UserError, match=rf"none of its 16-bit numbers exceeds {234 * factor}; .*nearly black"):
+        read_image(file, 20, colour=False)
+    black = saved(tmp_path / f"black.{ending}", np.zeros_like(RAMP, np.uint16))
+    assert not read_image(black, 20, colour=False).any()
+
+
 def claiming(path: Path, side: int) -> Path:
     """A PNG file whose header says that it is so large, with hardly any content."""
     header = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
-    parts = {b"IHDR": header, b"IDAT": zlib.compress(bytes(1000)), b"IEND": b""}
-    content = b"\x89PNG\r\n\x1a\n"
-    for kind, part in parts.items():
-        content += len(part).to_bytes(4, "big") + kind + part + zlib.crc32(kind + part).to_bytes(4, "big")
-    path.write_bytes(content)
-    return path
+    return chunks(path, IHDR=header, IDAT=zlib.compress(bytes(1000)), IEND=b"")
 
 
 @pytest.mark.parametrize(("side", "found"), [(20_000, "400,000,000 pixels"), (10_400, "10400 x 10400 pixels")])
