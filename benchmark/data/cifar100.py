@@ -98,9 +98,11 @@ def _classes(path: Path, split: str, split_of: SplitOf) -> Classes:
 
 
 def _named(names: Any, label: Any, path: Path) -> str:
-    if not isinstance(names, list) or not 0 <= int(label) < len(names) or not isinstance(names[label], str):
+    name = names[label] if isinstance(names, list) and 0 <= int(label) < len(names) else None
+    name = name.decode(errors="replace") if isinstance(name, bytes) else name  # as Python 3 keeps Python 2's text
+    if not isinstance(name, str):
         raise UserError(f"{path}: label {label} has no name in {PARTS[0]}")
-    return names[label]
+    return name
 
 
 def _part(path: Path, name: str) -> Any:

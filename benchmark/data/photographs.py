@@ -69,7 +69,7 @@ class Photographs:
         if not config.partial:
             self._check_counts(indices, folder)
         sha256 = _sha256(indices)
-        where = _Where(folder, indices)
+        where = _Where(folder, indices, sources)
         _check_disjoint(indices, where, sha256)
         hashes = {split: _hashes(splits[split], index, f"images of {split}") for split, index in indices.items()}
         repeated = repeated_across(hashes)
@@ -116,13 +116,16 @@ def first_found(folders: Iterable[Path], *formats: Callable[[Path], Sources | No
 
 @dataclass(frozen=True)
 class _Where:
-    """Names images by their class and place in it."""
+    """Names images by their file, or by their class and place in it."""
 
     folder: Path
     indices: Mapping[str, Index]
+    sources: Sources
 
     def __call__(self, split: str, row: int) -> str:
-        index = self.indices[split]
+        index, source = self.indices[split], self.sources[split]
+        if source.pictures:
+            return str(source.pictures[row])
         number = bisect.bisect_right(list(accumulate(index.sizes)), row)
         return f"image {row - sum(index.sizes[:number])} of class {index.names[number]}"
 

@@ -33,10 +33,12 @@ class Source:
     Attributes:
         files: what they are read from.
         classes: starts reading. The order of classes and images depends on the files' content alone.
+        pictures: the file of each image, in that order, where every image has one.
     """
 
     files: Sequence[Path]
     classes: Callable[[], Classes]
+    pictures: Sequence[Path] = ()
 
     def fingerprint(self) -> str:
         """Changes with the path, size or modification time of a file."""
@@ -172,7 +174,7 @@ def entry(content: Any, key: str, path: Path) -> Any:
 def folders_source(classes: dict[str, list[Path]], size: int, *lists: Path) -> Source:
     """Of pictures in files, by class; `lists` are files that say which."""
     files = [file for members in classes.values() for file in members]
-    return Source([*lists, *files], partial(_read_folders, classes, size))
+    return Source([*lists, *files], partial(_read_folders, classes, size), files)
 
 
 def _read_folders(classes: dict[str, list[Path]], size: int) -> Classes:

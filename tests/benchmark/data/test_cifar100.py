@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 import shutil
 import tarfile
 from functools import partial
@@ -167,3 +168,15 @@ def test_a_damaged_archive_is_named(tmp_path: Path, config: DatasetConfig) -> No
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(UserError, match=r"cifar-100-python\.tar\.gz.* cannot be read"):
         load(config, tmp_path)
+
+
+def test_unpacked_and_saved_again_by_python_3(tmp_path: Path) -> None:
+    """Whoever reads it with `encoding="bytes"`, as its home page says, has bytes where Python 2 had text."""
+    content = write_cifar100(tmp_path / "origin" / cifar100.ARCHIVE, CLASSES)
+    with tarfile.open(tmp_path / "origin" / cifar100.ARCHIVE) as archive:
+        archive.extractall(tmp_path / "cifar100", filter="data")
+    meta = tmp_path / "cifar100" / cifar100.FOLDER / "meta"
+    names = pickle.loads(meta.read_bytes())
+    dump(meta, {key.encode(): [name.encode() for name in values] for key, values in names.items()}, 4)
+    splits = load(CIFAR_FS, tmp_path).splits
+    assert {name for images in splits.values() for name in images.names} == content.keys()

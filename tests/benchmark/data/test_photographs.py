@@ -1,6 +1,7 @@
 """Every file format of every dataset: pixel by pixel, class by class, and what is said when something is wrong."""
 
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -285,6 +286,20 @@ def test_a_class_in_two_splits_is_refused_by_name_and_by_content(tmp_path: Path)
         assert load(FC100, tmp_path / "hidden").shared_pictures == 3
         with pytest.raises(UserError, match="class train-1 of train"):  # one name for two classes is never right
             load(FC100, tmp_path / "named")
+
+
+@pytest.mark.parametrize("write", [write_folders, write_lists])
+def test_the_two_files_of_a_shared_image_are_named(tmp_path: Path, write: Writer) -> None:
+    content = all_photos()
+    content["test"]["test-2"][1] = content["train"]["train-3"][2]
+    write(tmp_path / "mini_imagenet", content)
+    with pytest.raises(UserError, match=r"two splits: (\S+) in train and (\S+) in test;") as caught:
+        load(MINI, tmp_path)
+    found = re.search(r"two splits: (\S+) in train and (\S+) in test;", str(caught.value))
+    assert found is not None
+    one, other = (Path(name).read_bytes() for name in found.groups())
+    assert one == other
+    assert found[1] != found[2]
 
 
 def test_a_single_image_in_two_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
