@@ -9,6 +9,7 @@ import typer
 
 from benchmark.commands.common import RUNS, GridArgument, JsonOption, console, open_grid
 from benchmark.errors import UserError
+from benchmark.machine.faults import blamed
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
@@ -82,8 +83,9 @@ def methods(
             registry.load_plugin(path)
         except FileNotFoundError as error:
             raise UserError(f"--plugin {path}: no such file") from error
-        except Exception as error:
-            raise UserError(f"--plugin {path} cannot be imported: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            place, text = blamed(error, [path.resolve()])
+            raise UserError(f"--plugin {place or path} cannot be imported: {text}") from error
     listing: list[dict[str, Any]] = []
     for name in registry.names():
         registered = registry.get(name)

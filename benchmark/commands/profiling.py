@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cells.options import LARGEST_WIDTH
 from benchmark.commands.common import RESULTS, DeviceOption, JsonOption, console, resolve_device
 from benchmark.errors import UserError
 
@@ -19,7 +20,9 @@ def profile(
     ways: Annotated[int, typer.Option(min=2)] = 20,
     shots: Annotated[int, typer.Option(min=1)] = 1,
     queries: Annotated[int, typer.Option(min=1, help="Per class")] = 3,
-    channels: Annotated[list[int] | None, typer.Option(help="May be repeated [default: 8]")] = None,
+    channels: Annotated[
+        list[int] | None, typer.Option(min=1, max=LARGEST_WIDTH, help="May be repeated [default: 8]")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Episodes per step")] = 16,
     device: DeviceOption = "auto",
     every: Annotated[

@@ -23,7 +23,7 @@ from benchmark.cells.metrics import MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError
 from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS
-from benchmark.machine.faults import machine_fault
+from benchmark.machine.faults import blamed, machine_fault
 from benchmark.machine.process import die_with_parent, prepare_process
 from benchmark.training.build import build, setting_of
 
@@ -94,9 +94,9 @@ def _run(store: CellFolder, device: str, held: Held) -> Result:
         if fault := machine_fault(error):
             traceback.print_exc()
             raise MachineError(fault) from error
-        failure = Failure(
-            kind="crashed", reason=f"{type(error).__name__}: {error}"[:500], traceback=traceback.format_exc()
-        )
+        place, reason = blamed(error, map(Path, config.plugins))
+        where = f"{Path(place).name}: " if place else ""  # a record names no folders of this machine
+        failure = Failure(kind="crashed", reason=f"{where}{reason}", traceback=traceback.format_exc())
         traceback.print_exc()
     held.check()
     result = Result(key=config.key, config=config.model_dump(mode="json"), failure=failure, origin=store.origin())

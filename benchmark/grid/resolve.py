@@ -80,13 +80,15 @@ def read_grid(path: Path) -> Grid:
     data, source = load(path)
     problems = Problems(source)
     name = read_name(data, problems)
+    before = len(problems.found)
     plugins = load_plugins(data, path.parent, problems)
+    unsure = len(problems.found) > before  # a plugin that cannot be imported may have the method
     shared = read_shared(data, problems)
     axes = read_axes(data, shared, problems)
     excluded = read_exclude(data, shared, axes, problems)
     overrides = read_overrides(data, shared, axes, problems)
     tune = read_tune(data, problems)
-    methods = _methods(shared, axes, problems)
+    methods = _methods(shared, axes, problems, unsure)
     if not methods:
         problems.raise_any()
 
@@ -117,8 +119,10 @@ def read_grid(path: Path) -> Grid:
     return Grid(name, distinct, {axis: v for axis, v in values.items() if len(v) > 1}, path, source.text, tune, notes)
 
 
-def _methods(shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Problems) -> dict[str, Registered]:
-    """The methods of the grid by name."""
+def _methods(
+    shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Problems, unsure: bool
+) -> dict[str, Registered]:
+    """The methods of the grid by name; `unsure` if there may be more than are known."""
     used = axes.get(("method",)) or ([shared["method",]] if ("method",) in shared else [])
     if not used:
         problems.add(
@@ -132,7 +136,7 @@ def _methods(shared: Settings, axes: dict[AxisPath, list[Setting]], problems: Pr
         try:
             methods[setting.value] = registry.get(setting.value)
         except UnknownMethodError as error:
-            problems.add(setting.where, str(error))
+            problems.add(setting.where, str(error), consequence=unsure)
     return methods
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmark.errors import UserError
 from benchmark.machine.process import prepare_process
 
 CHARACTERS, DRAWINGS = 1000, 20
@@ -197,22 +198,31 @@ def measure(workload: Workload, seconds: float = SECONDS) -> Profile:
 
 
 def _cell(workload: Workload) -> Any:
-    """The cell such a training would be."""
+    """The cell such a training would be.
+
+    Raises:
+        UserError: a number is out of the range that a grid may have.
+    """
+    from pydantic import ValidationError
+
     from benchmark.cells.config import CellConfig
     from benchmark.cells.options import option_names
+    from benchmark.grid.messages import explain
     from methods import registry
 
     method = registry.get(workload.method)
     width = method.learner.size_axis
-    return CellConfig.model_validate(
-        {
-            "dataset": {"name": "omniglot"},
-            "episodes": {"ways": workload.ways, "shots": workload.shots, "queries": workload.queries},
-            "method": workload.method,
-            "model": {width: workload.channels} if width in option_names(method) else {},
-            "train": {"batch": workload.batch, "steps": 1_000_000},
-        }
-    )
+    cell = {
+        "dataset": {"name": "omniglot"},
+        "episodes": {"ways": workload.ways, "shots": workload.shots, "queries": workload.queries},
+        "method": workload.method,
+        "model": {width: workload.channels} if width in option_names(method) else {},
+        "train": {"batch": workload.batch, "steps": 1_000_000},
+    }
+    try:
+        return CellConfig.model_validate(cell)
+    except ValidationError as error:
+        raise UserError("; ".join(explain(one, f"--{one['loc'][-1]}") for one in error.errors())) from error
 
 
 def main() -> None:

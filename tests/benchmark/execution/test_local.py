@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def test_what_goes_wrong_becomes_a_row_and_the_rest_goes_on(tmp_path: Path) -> N
         "dies": "crashed",
         "sleeps": "timed out",
     }
-    assert "the third step is too much" in failures["crashes"].reason
+    assert re.fullmatch(
+        r"my_methods\.py:\d+: RuntimeError: the third step is too much", failures["crashes"].reason
+    )
     assert "RuntimeError" in failures["crashes"].traceback
     assert "not finite at step 5" in failures["diverges"].reason
     assert "status 9" in failures["dies"].reason

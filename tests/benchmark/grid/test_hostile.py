@@ -9,6 +9,7 @@ import yaml
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.names import is_name
+from benchmark.commands.catalogue import methods
 from benchmark.errors import UserError
 from benchmark.execution.plan import preflight
 from benchmark.grid import read_grid
@@ -205,9 +206,12 @@ class Mine(Method):
 def test_a_plugin_that_cannot_be_imported_is_one_line(tmp_path: Path, plugin: str, line: int, said: str) -> None:
     (tmp_path / "mine.py").write_text(plugin)
     with pytest.raises(UserError, match=said) as error:
-        read(tmp_path, BASE + "plugins: [mine.py]\nmethod: toy\n")
+        read(tmp_path, BASE + "plugins: [mine.py]\nmethod: mine\n")  # which is not known, and that is no news
     assert f"plugin {tmp_path / 'mine.py'}:{line} cannot be imported: " in str(error.value)
     assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=said) as error:
+        methods(plugin=[tmp_path / "mine.py"])
+    assert f"--plugin {tmp_path / 'mine.py'}:{line} cannot be imported: " in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,10 @@ def test_impossible_episodes_are_refused_as_in_a_grid(tmp_path: Path, every: boo
         profile(method=["protonet"], queries=60, device="cpu", every=every, out=tmp_path / "out")
     with pytest.raises(UserError, match="5000 ways are impossible: the train split has 4000 classes"):
         profile(method=["protonet"], ways=5000, device="cpu", every=every, out=tmp_path / "out")
+    for option, value, said in (("ways", 10**5, "--ways should be at most 10000"), ("batch", 10**9, "--batch: ")):
+        with pytest.raises(UserError, match=said) as caught:
+            profile(method=["protonet"], device="cpu", every=every, out=tmp_path / "out", **{option: value})
+        assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="episodes need 61 images"):
         measure(Workload("protonet", ways=2, queries=60), seconds=0)
