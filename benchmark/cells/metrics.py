@@ -28,7 +28,10 @@ SWAP_OTHER_DOMAIN = "swap/other_domain"
 PARAMETERS = "model/parameters"
 SOLVER_PARAMETERS = "model/solver_parameters"
 
-_OF_ALL = ("train", "val", "time")
+PROCESSOR = "system/cpu_utilization_percentage"
+MEMORY = "system/memory_usage_megabytes"
+
+_OF_ALL = ("train", "val", "time", "system")
 """First parts of the names of what is logged for every method; the rest are a method's own diagnostics."""
 
 

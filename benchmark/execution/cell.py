@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
 from benchmark.cells.identity import origin_today
 from benchmark.cells.lock import Held
-from benchmark.cells.metrics import MetricsLine, lines
+from benchmark.cells.metrics import MEMORY, PROCESSOR, MetricsLine, lines
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError
 from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS
@@ -28,6 +28,8 @@ from benchmark.machine.process import die_with_parent, prepare_process
 from benchmark.training.build import build, setting_of
 
 if TYPE_CHECKING:
+    import torch
+
     from benchmark.data.dataset import ClassImages
     from benchmark.training.trainer import Progress
     from methods.method import Method, Setting
@@ -125,7 +127,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     restored = restore_shared(method, config, store)
     method.to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
-    keeper = FolderKeeper(store, setting_of(config, dataset), held)
+    keeper = FolderKeeper(store, setting_of(config, dataset), held, device)
     progress = _train(store, config, method, train, validation, keeper)
 
     _load(method, store.best_checkpoint)
@@ -241,12 +243,17 @@ def _check_complete(store: CellFolder, config: CellConfig, step: int) -> None:
 class FolderKeeper:
     """Keeps training's traces in the cell's folder, as long as it is the one held."""
 
-    def __init__(self, store: CellFolder, setting: "Setting", held: Held) -> None:
+    def __init__(self, store: CellFolder, setting: "Setting", held: Held, device: "torch.device") -> None:
+        from benchmark.machine.usage import Usage
+
         self.store, self.setting, self.held = store, setting, held
+        self._usage = Usage(device)
 
     def log(self, line: MetricsLine) -> None:
-        """Append a line to the metrics."""
+        """Append a line to the metrics, with what the process takes of the machine."""
         self.held.check()
+        percent, megabytes = self._usage.percent_and_megabytes()
+        line = replace(line, values={**line.values, PROCESSOR: percent, MEMORY: megabytes})
         with self.store.metrics_file.open("a") as file:
             file.write(lines([line.at(time.time())]))
             file.flush()

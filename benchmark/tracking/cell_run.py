@@ -1,7 +1,6 @@
 """What MLflow should say about a cell, read from disk. Nothing here knows MLflow."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -10,9 +9,12 @@ from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder, State
 from benchmark.cells.metrics import MetricsLine
+from benchmark.cells.options import default_options
 from benchmark.cells.result import Result
-from benchmark.grid.axes import axis_value, show
+from benchmark.grid.axes import show
 from benchmark.statistics import Interval, episode_interval
+from benchmark.tracking.appearance import Appearance
+from methods import registry
 
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -21,6 +23,12 @@ _REASON_LENGTH = 500
 _TRACEBACK_LENGTH = 5000
 _DIGEST_LENGTH = 12  # MLflow takes 36 and prints them in full wherever it names a dataset
 _LOG_BYTES = 200_000
+_PARAM_LENGTH = 6000  # MLflow refuses more
+
+# MLflow's own names, and ours for what is bookkeeping: its interface shows no tag that begins with "mlflow.".
+COMMIT = "mlflow.source.git.commit"
+EPISODES = "mlflow.htbench.episodes_sha256"
+CELL_STATE = "mlflow.htbench.state"
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class RunFacts:
     Attributes:
         name: as listed in the interface.
         tags: what to filter by, and the summary at the top of the run's page.
-        params: what varies in the grid.
+        params: every setting.
         status: MLflow's word for the state.
         started: milliseconds since the epoch.
         ended: the same; None while the run is not over.
@@ -65,6 +73,7 @@ class RunFacts:
         final: values of a finished run.
         datasets: what a finished run was trained, chosen and tested on.
         attempt: differs once a cell was started again from nothing; "" before its first record.
+        colour: that it is drawn in, as `#0072B2`.
     """
 
     name: str
@@ -77,9 +86,10 @@ class RunFacts:
     final: list[Point] = field(default_factory=list)
     datasets: list[DatasetFacts] = field(default_factory=list)
     attempt: str = ""
+    colour: str | None = None
 
 
-def cell_facts(cell: CellFolder, state: State, axes: Iterable[str]) -> RunFacts:
+def cell_facts(cell: CellFolder, state: State, appearance: Appearance) -> RunFacts:
     """What there is to say about a cell in this state."""
     config, records = cell.config(), cell.metrics()
     result = cell.result() if state in ("done", "failed") else None
@@ -87,20 +97,19 @@ def cell_facts(cell: CellFolder, state: State, axes: Iterable[str]) -> RunFacts:
     status = _status(state, records)
     reason = _reason(status, records, result)
     started, ended = time_span(cell)
-    tags = {"kind": "cell", "cell.key": config.key, "cell.state": state, "seed": str(config.seed)}
-    tags |= setting_tags(config)
+    tags = {"kind": "cell", "cell.key": config.key, CELL_STATE: state, **setting_tags(config)}
     if reason:
         tags["status.reason"] = reason
     if result and result.test:
-        tags["episodes.sha256"] = result.test.sha256
+        tags[EPISODES] = result.test.sha256
     if result and result.provenance:
         tags["device"] = result.provenance.device
         if result.provenance.commit:
-            tags["git.commit"] = result.provenance.commit
+            tags[COMMIT] = result.provenance.commit
     return RunFacts(
-        name=cell.folder.name,
+        name=appearance.cell_name(config),
         tags=tags | {"mlflow.note.content": _note(config, state, reason, result, interval)},
-        params=params(config, axes),
+        params=params(config, result),
         status=status,
         started=started,
         ended=None if status in ("SCHEDULED", "RUNNING") else ended,
@@ -108,6 +117,7 @@ def cell_facts(cell: CellFolder, state: State, axes: Iterable[str]) -> RunFacts:
         final=_final(result, interval, ended),
         datasets=_datasets(config, result),
         attempt=hashlib.sha256(records[0].to_json().encode()).hexdigest()[:12] if records else "",
+        colour=appearance.colour(config),
     )
 
 
@@ -139,9 +149,32 @@ def protocol(config: CellConfig) -> str:
     return f"{shape.ways}-way {shape.shots}-shot{sequence}"
 
 
-def params(config: CellConfig, axes: Iterable[str]) -> dict[str, str]:
-    """The cell's values on the grid's axes, without options that its method does not have."""
-    return {axis: show(value) for axis in axes if (value := axis_value(config, axis)) is not None}
+def params(config: CellConfig, result: Result | None = None) -> dict[str, str]:
+    """Every setting that the cell's numbers depend on, defaults included, and what its training made of `auto`.
+
+    Named as axes of a grid are, so that what varies is found by the name that the grid has for it.
+    """
+    settings = config.settings()
+    options = default_options(registry.get(config.method)) | config.model
+    train = settings.pop("train")
+    for name in ("ways", "shots", "queries"):  # only where they differ from the tested ones
+        if train.get(name) is None:
+            train.pop(name, None)
+    made = result.training if result and result.training and result.training.steps else None
+    if train["steps"] is None and made:
+        train["steps"] = made.steps
+    if train["batch"] == "auto":
+        train["batch"] = made.episodes // made.steps if made else None
+    sections = {**settings, "model": options, "train": train}
+    plain = {"method": config.method, "seed": config.seed}
+    dotted = {
+        f"{section}.{name}": value
+        for section, values in sections.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if value is not None and (section, name) != ("dataset", "path")  # which means nothing elsewhere
+    }
+    return {name: show(value)[:_PARAM_LENGTH] for name, value in (plain | dotted).items()}
 
 
 def time_span(cell: CellFolder) -> tuple[int, int]:
@@ -153,7 +186,10 @@ def time_span(cell: CellFolder) -> tuple[int, int]:
     logged = [line.time for line in cell.metrics() if line.time is not None]
     result = cell.result()
     written = result.provenance if result else None
-    begins = [min(files), *logged[:1], *([_seconds(written.started)] if written else [])]
+    begun = cell.folder / "origin.json"  # written once, when training starts; its folder is made when a launch is
+    begins = [*logged[:1], *([_seconds(written.started)] if written else [])]
+    if not written:
+        begins.append(begun.stat().st_mtime if begun.exists() else min(files))
     end = _seconds(written.finished) if written else logged[-1] if logged else max(files)
     return round(min(begins) * 1000), round(end * 1000)
 
@@ -188,7 +224,7 @@ def _curve(records: list[MetricsLine], otherwise: int) -> list[Point]:
     for line in records:
         time = otherwise if line.time is None else round(line.time * 1000)
         for name, value in line.values.items():
-            points.setdefault((name, line.step), Point(name, value, line.step, time))
+            points.setdefault((name, line.step), Point(name, _short(value), line.step, time))
     return list(points.values())
 
 
@@ -210,7 +246,17 @@ def _final(result: Result | None, interval: Interval | None, time: int) -> list[
     if result and result.model:
         values[metrics.PARAMETERS] = result.model.parameters
         values[metrics.SOLVER_PARAMETERS] = result.model.solver_parameters
-    return [Point(name, float(value), step, time) for name, value in values.items()]
+    return [Point(name, rounded(value), step, time) for name, value in values.items()]
+
+
+def rounded(value: float) -> float:
+    """A result to four digits, as the interface shows all there are; whole numbers as they are."""
+    return float(value) if float(value).is_integer() else float(f"{value:.4g}")
+
+
+def _short(value: float) -> float:
+    """A value of a curve without digits that are noise; a report made from it is the same."""
+    return float(f"{value:.7g}")
 
 
 def _datasets(config: CellConfig, result: Result | None) -> list[DatasetFacts]:

@@ -14,7 +14,9 @@ from benchmark.cells.folder import CellFolder
 from benchmark.cells.result import Result
 from benchmark.reporting.seed_variance import Group, fallen, group_of, prior_of_means, task_of, widths_of
 from benchmark.statistics import Prior, primary_interval
-from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, setting_tags, time_span
+from benchmark.tracking.appearance import Appearance, setting_key
+from benchmark.tracking.cell_run import Point, RunFacts, params, protocol, rounded, setting_tags, time_span
+from benchmark.tracking.one_run_per_key import key_tag
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class _Member:
     accuracy: NDArray[np.floating]
 
 
-def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[RunFacts]:
+def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str], appearance: Appearance) -> list[RunFacts]:
     """One run per setting that has a finished seed; only seeds tested on the same episodes are put together.
 
     Intervals are those of a report on the same cells. Cells with accuracies that are not finite are left out.
@@ -34,9 +36,8 @@ def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[Ru
     for cell in cells:
         config, result = cell.config(), cell.result()
         if result is not None and result.test is not None and np.isfinite(accuracy := cell.test_accuracy()).all():
-            setting = f"{config.model_copy(update={'seed': 0}).key} {result.test.sha256}"
+            setting = f"{setting_key(config)} {result.test.sha256}"
             settings.setdefault(setting, []).append(_Member(cell, config, result, accuracy))
-    axes = [axis for axis in axes if axis != "seed"]
     matrices = {setting: np.stack([member.accuracy for member in members]) for setting, members in settings.items()}
     firsts = {setting: members[0].config for setting, members in settings.items()}
     # As in a report, where rows of one task are set apart by width if methods are compared.
@@ -47,13 +48,17 @@ def aggregate_facts(cells: Iterable[CellFolder], axes: Iterable[str]) -> list[Ru
             groups.setdefault(group_of(config, widths.get(task_of(config), set())), []).append(setting)
     priors = {one: prior for of in groups.values() for prior in [prior_of_means(matrices[s] for s in of)] for one in of}
     return [
-        _aggregate(setting, members, axes, matrices[setting], priors.get(setting))
+        _aggregate(setting, members, appearance, matrices[setting], priors.get(setting))
         for setting, members in settings.items()
     ]
 
 
 def _aggregate(
-    setting: str, members: list[_Member], axes: list[str], accuracy: NDArray[np.floating], prior: Prior | None
+    setting: str,
+    members: list[_Member],
+    appearance: Appearance,
+    accuracy: NDArray[np.floating],
+    prior: Prior | None,
 ) -> RunFacts:
     config = members[0].config
     interval = primary_interval(accuracy, prior).within(0, 1)
@@ -70,19 +75,23 @@ def _aggregate(
         best = [training.best_validation_accuracy for training in trainings]
         values[metrics.BEST_VALIDATION_ACCURACY] = float(np.mean(best))
         values[metrics.TRAIN_SECONDS] = float(np.mean([training.seconds for training in trainings]))
-    varying = params(config, axes)
     note = (
         f"**{config.method}** on {config.data_name}, {protocol(config)}: {interval.mean:.2%}, 95 % interval"
         f" {interval.low:.2%} to {interval.high:.2%}"
         f" ({interval.kind}; {interval.seeds} seeds x {interval.episodes} episodes)"
     )
-    identity = {"kind": "aggregate", "aggregate.key": hashlib.sha256(setting.encode()).hexdigest()[:12]}
+    alike = [params(member.config, member.result) for member in members]
+    shared = {name: value for name, value in alike[0].items() if all(one.get(name) == value for one in alike)}
+    identity = {"kind": "aggregate", key_tag("aggregate"): hashlib.sha256(setting.encode()).hexdigest()[:12]}
     return RunFacts(
-        name=" ".join(["mean", config.method, *(f"{k}={v}" for k, v in varying.items() if k != "method")]),
+        name=appearance.mean_name(config, interval.seeds),
         tags=identity | setting_tags(config) | {"mlflow.note.content": note},
-        params=varying,
+        params={name: value for name, value in shared.items() if name != "seed"},
         status="FINISHED",
         started=min(start for start, _ in spans),
         ended=ended,
-        final=[Point(name, float(value), 0, ended) for name, value in values.items()],
+        final=[Point(name, rounded(value), 0, ended) for name, value in values.items()],
+        # Of other seeds it is another mean, not a later one.
+        attempt=hashlib.sha256(" ".join(sorted(m.config.key for m in members)).encode()).hexdigest()[:12],
+        colour=appearance.colour(config),
     )

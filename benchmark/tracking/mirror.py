@@ -16,7 +16,8 @@ from benchmark.tracking.writer import Note, Writer
 
 _SECONDS_BETWEEN_UPDATES = 5.0
 _SECONDS_AFTER_FAILURE = 300.0
-_SHARE = 0.05  # of the time, at most, goes into updates
+_SHARE = 0.05  # of the time, at most, goes into updates,
+_LONGEST_PAUSE = 30.0  # unless nobody would call that following any more
 
 _SERVER_PATIENCE = 20.0
 _FAILED_PATIENCE = 5.0  # with what has failed before
@@ -52,7 +53,7 @@ class Mirror:
         """The grid has more cells now, as while methods are tuned."""
         self._grid = grid
         if self._writer is not None:
-            self._writer.grid = grid
+            self._writer.use(grid)
 
     def update(self) -> None:
         """Write what is new."""
@@ -81,6 +82,7 @@ class Mirror:
                 writer = Writer(self.uri, self._grid, self._experiment, self._alive)
                 writer.launch()
                 self._writer = writer
+                before = time.monotonic()  # loading MLflow and building tables is done once: no measure of updates
             write(self._writer)
             for note in self._writer.notes():
                 if note.text not in self._told:
@@ -94,7 +96,7 @@ class Mirror:
             self.failed = True
             self._warn_once(f"cannot be written ({brief(error)})")
         now = time.monotonic()
-        self.due = now + max(pause, (now - before) / _SHARE)
+        self.due = now + max(pause, min((now - before) / _SHARE, _LONGEST_PAUSE))
 
     def _warn_once(self, problem: str) -> None:
         if not self._warned:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
-_METRICS = (metrics.TEST_ACCURACY, metrics.BEST_VALIDATION_ACCURACY)
+_METRICS = {metrics.TEST_ACCURACY: "test", metrics.BEST_VALIDATION_ACCURACY: "validation"}
+"""What is known of a model, and on which split."""
+
 _SERVED = Path(__file__).with_name("served_model.py")
 _LIBRARIES = ("mlflow", "torch", "numpy", "pydantic")
 
@@ -126,10 +128,25 @@ def _describe(client: "MlflowClient", run: "Run", model: "LoggedModel", image_sh
     channels, height, width = image_shape
     note = _NOTE.format(channels=channels, height=height, width=width, model_id=model.model_id)
     client.set_logged_model_tags(model.model_id, {"mlflow.note.content": note})
-    when = run.info.end_time or 0
-    metrics = [
-        Metric(name, run.data.metrics[name], when, 0, model_id=model.model_id, run_id=run.info.run_id)
-        for name in _METRICS
-        if name in run.data.metrics
-    ]
-    client.log_batch(run.info.run_id, metrics)
+    used = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs} if run.inputs else {}
+    measured = []
+    for name, split in _METRICS.items():
+        # The very point that the run has: another one would be a second point of its curve.
+        history = client.get_metric_history(run.info.run_id, name)
+        if not history:
+            continue
+        last = max(history, key=lambda point: (point.step, point.timestamp))
+        dataset = used.get(split)
+        measured.append(
+            Metric(
+                name,
+                last.value,
+                last.timestamp,
+                last.step,
+                model_id=model.model_id,
+                run_id=run.info.run_id,
+                dataset_name=dataset.name if dataset else None,
+                dataset_digest=dataset.digest if dataset else None,
+            )
+        )
+    client.log_batch(run.info.run_id, measured)

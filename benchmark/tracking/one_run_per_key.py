@@ -14,6 +14,8 @@ metric once, and the later state is written last. If both insert the same row at
 the slower one; that one reads the run again and writes what is still missing.
 """
 
+import contextlib
+import getpass
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -30,11 +32,16 @@ _ATTEMPTS = 10  # each is one other process that has just created the same run
 _REFUSALS = 3  # in a row; more are not a matter of two processes at once
 
 
-class Runs:
-    """The runs of one experiment, found by kind and key."""
+def key_tag(kind: Kind) -> str:
+    """The tag with a run's key: a cell's is for people too, as its folder has it in its name."""
+    return "cell.key" if kind == "cell" else f"mlflow.htbench.{kind}_key"
 
-    def __init__(self, client: "MlflowClient", experiment_id: str) -> None:
-        self._client, self._id = client, experiment_id
+
+class Runs:
+    """The runs of one experiment, found by kind and key; new ones say who made them, and from which `source`."""
+
+    def __init__(self, client: "MlflowClient", experiment_id: str, source: str = "") -> None:
+        self._client, self._id, self._source = client, experiment_id, source
 
     def find(self, kind: Kind) -> "dict[str, Run]":
         """The runs of this kind by key, the newest first; deletes those that repeat another."""
@@ -43,16 +50,17 @@ class Runs:
         while True:
             page = self._client.search_runs([self._id], f"tags.kind = '{kind}'", page_token=token)
             for run in page:
-                found.setdefault(run.data.tags[f"{kind}.key"], []).append(run)
+                if key := run.data.tags.get(key_tag(kind)):  # none in a store of an earlier htbench
+                    found.setdefault(key, []).append(run)
             token = page.token
             if not token:
                 return {key: self._only_one(runs) for key, runs in found.items()}
 
     def create(self, kind: Kind, key: str, name: str, started: int, tags: dict[str, str] | None = None) -> "Run":
         """A new run, or the one that another process has created meanwhile."""
-        tags = {"kind": kind, f"{kind}.key": key, **(tags or {})}
+        tags = {"kind": kind, key_tag(kind): key, **_origin(self._source), **(tags or {})}
         created = self._client.create_run(self._id, started, tags, name)
-        query = f"tags.kind = '{kind}' and tags.\"{kind}.key\" = '{key}'"
+        query = f"tags.kind = '{kind}' and tags.\"{key_tag(kind)}\" = '{key}'"
         return self._only_one([created, *self._client.search_runs([self._id], query)])
 
     def write(self, run: "Run | None", create: "Callable[[], Run]", fill: "Callable[[Run], None]") -> "Run":
@@ -92,3 +100,11 @@ class Runs:
 def new_key() -> str:
     """A key that no other run has."""
     return secrets.token_hex(6)
+
+
+def _origin(source: str) -> dict[str, str]:
+    """The tags behind the interface's columns User and Source."""
+    tags = {"mlflow.source.name": source, "mlflow.source.type": "LOCAL"} if source else {}
+    with contextlib.suppress(OSError, KeyError):  # a user without a name, as in containers
+        tags["mlflow.user"] = getpass.getuser()
+    return tags

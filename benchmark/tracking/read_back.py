@@ -15,6 +15,7 @@ from benchmark.errors import UserError
 from benchmark.reporting.record import Record, collect_planned
 from benchmark.reporting.report import save_report
 from benchmark.reporting.summary import Summary
+from benchmark.tracking.cell_run import CELL_STATE
 from benchmark.tracking.connection import brief, check_artifact_location, load_client, redacted, tracking_uri
 from benchmark.tracking.one_run_per_key import Runs
 from benchmark.tracking.writer import GRID_FILE, LAST_STEPS
@@ -89,7 +90,7 @@ def _restored(client: "MlflowClient", run: "Run", cell: CellFolder, config: Cell
         for point in client.get_metric_history(run.info.run_id, name):
             found.setdefault(point.step, MetricsLine(point.step, {})).values[name] = point.value
     cell.write_metrics(found[step] for step in sorted(found))
-    state = run.data.tags["cell.state"]
+    state = run.data.tags[CELL_STATE]
     if state == "interrupted":
         cell.last_checkpoint.touch()
     with cell.lock() if state == "running" else contextlib.nullcontext():

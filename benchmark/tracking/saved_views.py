@@ -6,6 +6,7 @@ Should a later MLflow read it differently, the page opens as it would without.
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from benchmark.cells import metrics
 from benchmark.cells.folder import State
 from benchmark.grid import Grid
 
-CELLS, MEANS = "htbench-cells", "htbench-means"
-"""Names of the views: one row per cell, one row per setting with the mean over its seeds."""
+CELLS, MEANS, CHARTS = "htbench-cells", "htbench-means", "htbench-charts"
+"""Names of the views: one row per cell, one row per setting with the mean over its seeds, the cells by method."""
 
 _TAG = "mlflow.sharedViewState."
+_INTERVAL = (metrics.TEST_ACCURACY, metrics.TEST_ACCURACY_LOW, metrics.TEST_ACCURACY_HIGH)
+_LETTER, _AROUND = 7, 20  # pixels of a column's header, so that none is cut
 _NOTE_LENGTH = 7500  # MLflow cuts a tag at 8000 characters
 _GUIDE = """\
 Each **cell** of the grid is a run: one method, one setting, one seed. All were tested on the same episodes.
@@ -37,15 +40,17 @@ def view_address(view: str) -> str:
 
 def experiment_tags(grid: Grid) -> dict[str, str]:
     """The views and the experiment's description."""
-    axes = [axis for axis in grid.axes if axis != "seed"]
-    interval = [metrics.TEST_ACCURACY, metrics.TEST_ACCURACY_LOW, metrics.TEST_ACCURACY_HIGH]
-    cells = _view("cell", list(grid.axes), [*interval, metrics.BEST_VALIDATION_ACCURACY])
-    cells["selectedColumns"].append("tags.`status.reason`")
+    cells = _view("cell", [*_INTERVAL, metrics.BEST_VALIDATION_ACCURACY], ["tags.`status.reason`"])
     cells |= _charts(list(grid.axes), [metrics.VALIDATION_ACCURACY, metrics.TRAIN_LOSS])
-    means = _view("aggregate", axes, [*interval, "seeds"]) | _charts(axes, [])
+    means = _view("aggregate", [*_INTERVAL, "seeds"])
+    means |= _charts([axis for axis in grid.axes if axis != "seed"], [])
+    by_method = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "method"}]}
+    # Lines and bars are runs, each in its method's colour: groups would have a colour by chance.
+    charts = cells | {"groupBy": by_method, "useGroupedValuesInCharts": False}
     return {
         f"{_TAG}{CELLS}": json.dumps(cells),
         f"{_TAG}{MEANS}": json.dumps(means),
+        f"{_TAG}{CHARTS}": json.dumps(charts),
         "mlflow.note.content": _GUIDE,
     }
 
@@ -62,31 +67,26 @@ def launch_note(grid: Grid, states: Counter[State], report: Path | None) -> str:
     return note
 
 
-def _view(kind: str, params: list[str], metrics: list[str]) -> dict[str, Any]:
-    """A table of one kind of run, the best first; few enough columns to be seen at once."""
-    columns = [*(f"params.`{name}`" for name in params), *(f"metrics.`{name}`" for name in metrics)]
+def _view(kind: str, measured: list[str], others: Sequence[str] = ()) -> dict[str, Any]:
+    """A table of one kind of run, the best first. What varies is in a run's name, so all columns are seen at once."""
+    widths = {f"metrics.`{name}`": _LETTER * len(name) + _AROUND for name in measured} | dict.fromkeys(others, 140)
+    first = {"attributes.`Run Name`": 270, "runDateAndNestInfo": 150, "duration": 80}
     return {
         "searchFilter": f"tags.kind = '{kind}'",
-        "orderByKey": "metrics.`test/accuracy`",
+        "orderByKey": f"metrics.`{metrics.TEST_ACCURACY}`",
         "orderByAsc": False,
-        "selectedColumns": columns,
-        "runsHiddenMode": "SHOWALL",
+        "selectedColumns": [*widths],
+        "columnOrder": [*first, *widths],
+        "columnWidths": first | widths,
+        "runsHiddenMode": "SHOW_ALL",
     }
 
 
 def _charts(params: list[str], curves: list[str]) -> dict[str, Any]:
-    """Parallel coordinates from what varies to the test accuracy, the accuracies as bars, and curves over steps."""
+    """Test accuracies as bars, curves over steps, and parallel coordinates from what varies to the accuracy."""
     section = "htbench"
     common = {"metricSectionId": section, "deleted": False, "isGenerated": False}
-    charts: list[dict[str, Any]] = [
-        {
-            "type": "PARALLEL",
-            "selectedParams": params,
-            "selectedMetrics": [metrics.TEST_ACCURACY],
-            "showAllRuns": False,
-        },
-        {"type": "BAR", "metricKey": metrics.TEST_ACCURACY, "runsCountToCompare": 100},
-    ]
+    charts: list[dict[str, Any]] = [{"type": "BAR", "metricKey": metrics.TEST_ACCURACY, "runsCountToCompare": 100}]
     charts += [
         {
             "type": "LINE",
@@ -98,6 +98,8 @@ def _charts(params: list[str], curves: list[str]) -> dict[str, Any]:
         }
         for name in curves
     ]
+    parallel = {"selectedParams": params, "selectedMetrics": [metrics.TEST_ACCURACY], "showAllRuns": False}
+    charts.append({"type": "PARALLEL", **parallel})
     return {
         "compareRunSections": [{"uuid": section, "name": "Comparison", "display": True, "isReordered": False}],
         "compareRunCharts": [{"uuid": f"{section}-{n}", **chart, **common} for n, chart in enumerate(charts)],

@@ -14,7 +14,7 @@ from benchmark.tracking.connection import (
     redacted,
     tracking_uri,
 )
-from benchmark.tracking.saved_views import CELLS, MEANS, view_address
+from benchmark.tracking.saved_views import CELLS, CHARTS, MEANS, view_address
 
 _HOST = "127.0.0.1"
 
@@ -53,14 +53,14 @@ def serve_ui(uri: str | None, name: str | None, port: int) -> None:
     remote = is_server(uri)
     address = uri.rstrip("/") if remote else f"http://{_HOST}:{port}"
     try:
-        cells, means = (experiment_page(uri, address, name, view) for view in (CELLS, MEANS))
+        cells, means, charts = (experiment_page(uri, address, name, view) for view in (CELLS, MEANS, CHARTS))
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"MLflow at {redacted(uri)} cannot be read: {brief(error)}") from error
     page = cells
     if cells != means:
-        page = f"means over seeds: {means}\ncells: {cells}\ncharts: {cells}&compareRunsMode=CHART"
+        page = f"means over seeds: {means}\ncells: {cells}\ncharts: {charts}&compareRunsMode=CHART"
     if remote:
         print(redacted(page))
         return

@@ -29,12 +29,22 @@ from benchmark.grid import Grid
 from benchmark.grid.axes import axis_value
 from benchmark.machine.provenance import code_version
 from benchmark.reporting.tables.table import csv_cell
-from benchmark.tracking.cell_run import DatasetFacts, Point, RunFacts, Status, cell_artifacts, cell_facts
+from benchmark.tracking.appearance import Appearance
+from benchmark.tracking.cell_run import (
+    COMMIT,
+    EPISODES,
+    DatasetFacts,
+    Point,
+    RunFacts,
+    Status,
+    cell_artifacts,
+    cell_facts,
+)
 from benchmark.tracking.connection import brief, exclusive, open_experiment, redacted
 from benchmark.tracking.inspection_figures import inspection_figures
 from benchmark.tracking.mean_run import aggregate_facts
 from benchmark.tracking.models import log_model
-from benchmark.tracking.one_run_per_key import Kind, Runs, new_key
+from benchmark.tracking.one_run_per_key import Kind, Runs, key_tag, new_key
 from benchmark.tracking.saved_views import experiment_tags, launch_note
 
 if TYPE_CHECKING:
@@ -42,15 +52,16 @@ if TYPE_CHECKING:
 
 GRID_FILE = "grid.json"
 """Artifact of a launch: the grid as resolved, see `Writer._resolved`."""
-LAST_STEPS = "mirror.last_steps"
+LAST_STEPS = "mlflow.htbench.last_steps"
 """Tag of a cell: JSON, the last step logged of each metric over training."""
 
 _NOTE = "mlflow.note.content"
 _PARENT = "mlflow.parentRunId"
-_ATTEMPT = "mirror.attempt"
-_GRID_HASH = "grid.hash"
-_OPTIONAL_TAGS = ("status.reason", "episodes.sha256", "git.commit", "device")  # taken away when they no longer hold
-_POINTS_PER_CALL = 1000  # MLflow refuses more
+_COLOUR = "mlflow.runColor"
+_ATTEMPT = "mlflow.htbench.attempt"
+_GRID_HASH = "mlflow.htbench.grid_hash"
+_OPTIONAL_TAGS = ("status.reason", EPISODES, COMMIT, "device")  # taken away when they no longer hold
+_POINTS_PER_CALL, _ROWS_PER_CALL = 1000, 100  # MLflow refuses more metrics, and more tags or params
 
 _Mark = tuple[State, int, int]
 
@@ -72,23 +83,28 @@ class Writer:
     def __init__(
         self, uri: str, grid: Grid, experiment: ExperimentFolder, alive: Callable[[], None] | None = None
     ) -> None:
-        self.grid = grid
         self._uri, self._experiment = uri, experiment
+        self.use(grid)
         self._client, self._id = open_experiment(uri, grid.name, alive)
-        self._runs = Runs(self._client, self._id)
+        self._runs = Runs(self._client, self._id, grid.source.name)
         self._launch: Run | None = None
         self._written: dict[str, _Mark] = {}  # by name of a cell's folder
         self._skipped: dict[str, str] = {}  # why, by the same
         self._keeps_models = True
 
+    def use(self, grid: Grid) -> None:
+        """Write this grid: while methods are tuned it grows."""
+        self.grid, self._appearance = grid, Appearance(grid)
+
     def launch(self) -> None:
         """Open the run of a new launch; earlier launches that never ended were killed."""
+        self._describe_experiment()
         for run in self._launches():
             if run.info.status == "RUNNING":
                 self._client.set_terminated(run.info.run_id, "KILLED")
         now = datetime.now(UTC)
         commit, changed = code_version()
-        code = {} if commit is None else {"git.commit": commit, "git.uncommitted_changes": str(changed).lower()}
+        code = {} if commit is None else {COMMIT: commit, "mlflow.source.git.dirty": str(changed)}
         name = f"launch {now:%Y-%m-%d %H:%M} UTC"
         started = round(now.timestamp() * 1000)
         created = self._runs.create("launch", new_key(), name, started, code)
@@ -97,6 +113,7 @@ class Writer:
 
     def continue_launch(self) -> None:
         """Write to the newest launch of this very grid, or to one that stands for what filled the run directory."""
+        self._describe_experiment()
         self._launch = self._runs.write(None, self._latest_launch, self._log_grid)
 
     def update(self) -> None:
@@ -113,27 +130,35 @@ class Writer:
             newest = self._launches()[0].info.run_id
             for cell, mark in changed.items():
                 with self._skipping(cell):
-                    facts = cell_facts(cell, mark[0], self.grid.axes)
+                    facts = cell_facts(cell, mark[0], self._appearance)
                     facts.tags[_PARENT] = newest
                     self._bring_into_line("cell", known, facts, cell)
                     self._written[cell.folder.name] = mark
+            if any(state == "done" for state, *_ in changed.values()):
+                self._write_means()
 
     def finish(self, report: Path | None) -> None:
-        """Compare everything; then the means over seeds, the report's files, and how the launch ended.
+        """Compare everything; then the report's files, and how the launch ended.
 
         A launch goes on as long as some cell runs.
         """
         self._written.clear()
         self.update()
+        self._describe_experiment()
         with exclusive(self._uri):
-            for name, value in experiment_tags(self.grid).items():
-                self._client.set_experiment_tag(self._id, name, value)
-            known = self._runs.find("aggregate")
-            for facts in aggregate_facts(self._readable(), self.grid.axes):
-                self._bring_into_line("aggregate", known, facts)
             self._launch = self._runs.write(
                 self._launch, self._latest_launch, lambda run: self._finish_launch(run, report)
             )
+
+    def _describe_experiment(self) -> None:
+        """What the interface opens with: there from the first moment, as people look while cells run."""
+        for name, value in experiment_tags(self.grid).items():
+            self._client.set_experiment_tag(self._id, name, value)
+
+    def _write_means(self) -> None:
+        known = self._runs.find("aggregate")
+        for facts in aggregate_facts(self._readable(), self.grid.axes, self._appearance):
+            self._bring_into_line("aggregate", known, facts)
 
     def enrich(self) -> None:
         """Add what takes longer: weights of finished cells as models, and figures of what HyperTransformers do.
@@ -253,11 +278,14 @@ class Writer:
     def _bring_into_line(
         self, kind: Kind, known: "dict[str, Run]", facts: RunFacts, cell: CellFolder | None = None
     ) -> None:
-        key = facts.tags[f"{kind}.key"]
+        key = facts.tags[key_tag(kind)]
         run = known.get(key)
         if run is not None and facts.attempt and run.data.tags.get(_ATTEMPT, facts.attempt) != facts.attempt:
-            # The cell was started again from nothing: the curve in MLflow is another training's.
+            # The cell was started again from nothing: the curve in MLflow is another training's. Or another mean.
             self._runs.delete(run)
+            run = None
+        elif run is not None and run.info.status == "SCHEDULED" != facts.status:
+            self._runs.delete(run)  # when it began can be said only of a new one
             run = None
         self._runs.write(
             run,
@@ -267,17 +295,23 @@ class Writer:
 
     def _fill(self, run: "Run", facts: RunFacts, cell: CellFolder | None) -> None:
         """Log what the run lacks of the facts; the status comes last, so that a write cut short is made good later."""
+        if run.info.run_name != facts.name:  # it has more to tell apart once a grid has grown
+            self._client.update_run(run.info.run_id, name=facts.name)
         if cell is not None and run.data.tags.get(_NOTE) != facts.tags[_NOTE]:
             self._log_files(run, cell_artifacts(cell))
-        tags = dict(facts.tags)
+        tags = facts.tags | ({_COLOUR: facts.colour} if facts.colour else {})
         last: dict[str, int] = json.loads(run.data.tags.get(LAST_STEPS, "{}"))
         points = [point for point in facts.curve if point.step > last.get(point.name, -1)]
         if cell is not None:
             last |= {point.name: point.step for point in points}
             tags |= {LAST_STEPS: json.dumps(last, sort_keys=True)}
-            tags |= {_ATTEMPT: facts.attempt} if facts.attempt else {}
-        shown = {**run.data.metrics, **{point.name: point.value for point in facts.curve}}
-        points += [point for point in facts.final if shown.get(point.name) != point.value]
+        tags |= {_ATTEMPT: facts.attempt} if facts.attempt else {}
+        ends = {(point.name, point.step) for point in facts.curve}
+        points += [
+            point
+            for point in facts.final
+            if (point.name, point.step) not in ends and run.data.metrics.get(point.name) != point.value
+        ]
         self._log_points(run, points)
         self._log_datasets(run, facts.datasets)
         self._log_tags(run, tags, facts.params)
@@ -325,8 +359,9 @@ class Writer:
 
         new_tags = [RunTag(name, value) for name, value in tags.items() if run.data.tags.get(name) != value]
         new_params = [Param(name, value) for name, value in params.items() if name not in run.data.params]
-        if new_tags or new_params:
-            self._client.log_batch(run.info.run_id, params=new_params, tags=new_tags)
+        for start in range(0, max(len(new_tags), len(new_params)), _ROWS_PER_CALL):
+            part = slice(start, start + _ROWS_PER_CALL)
+            self._client.log_batch(run.info.run_id, params=new_params[part], tags=new_tags[part])
 
 
 def _mark(cell: CellFolder) -> _Mark:

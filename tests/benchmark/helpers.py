@@ -53,5 +53,7 @@ def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def untimed(line: MetricsLine) -> tuple[int, dict[str, float]]:
-    """What a line of metrics says but for the time it took, which differs from run to run."""
-    return line.step, {name: value for name, value in line.values.items() if not name.startswith("time/")}
+    """What a line of metrics says but for the time and memory it took, which differ from run to run."""
+    return line.step, {
+        name: value for name, value in line.values.items() if name.split("/")[0] not in ("time", "system")
+    }

@@ -1,6 +1,9 @@
 """The MLflow mirror against real SQLite stores and run directories with made-up numbers."""
 
+import getpass
+import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +11,12 @@ import pytest
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.result import Failure
-from benchmark.grid import Grid
+from benchmark.figure_style import colour_and_marker
+from benchmark.grid import Grid, read_grid
 from benchmark.statistics import two_way_interval
-from benchmark.tracking import Mirror, open_mirror, sync
+from benchmark.tracking import Mirror, mirror, open_mirror, sync
+from benchmark.tracking.appearance import Appearance
+from tests.benchmark.helpers import write_grid
 from tests.benchmark.tracking.mirrored import (
     START,
     cells_of,
@@ -40,16 +46,24 @@ def test_cell_is_shown_with_its_numbers(uri: str, grid: Grid, experiment: Experi
 
     run = run_of(uri, cell)
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"model.channels": "8", "seed": "1"}  # what varies, and nothing else
-    tags = {"method": "linear-mean", "dataset": "glyphs", "protocol": "3-way 1-shot", "episodes.sha256": "e" * 64}
-    assert tags.items() <= run.data.tags.items()
+    assert run.info.run_name == "linear-mean 8 ch · seed 1"
+    resolved = {"method": "linear-mean", "model.channels": "8", "seed": "1", "train.learning_rate": "0.001"}
+    resolved |= {"episodes.ways": "3", "episodes.shots": "1", "train.batch": "4", "train.steps": "10"}
+    assert resolved.items() <= run.data.params.items()
+    tags = {"method": "linear-mean", "dataset": "glyphs", "protocol": "3-way 1-shot", "device": "cpu"}
+    seen = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    assert seen == {**tags, "kind": "cell", "cell.key": cell.config().key}  # no bookkeeping
+    assert run.data.tags["mlflow.source.name"] == "grid.yaml"
+    assert run.data.tags["mlflow.user"] == run.info.user_id == getpass.getuser()
+    assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert run.data.tags["mlflow.runColor"] == colour_and_marker("linear-mean")[0]
     # 2.0452: the 97.5 % point of Student's t with 29 degrees of freedom.
     mean, half = accuracy.mean(dtype="float64"), 2.0452 * accuracy.std(ddof=1, dtype="float64") / np.sqrt(30)
-    assert run.data.metrics["test/accuracy"] == pytest.approx(mean)
-    assert run.data.metrics["test/accuracy_ci_low"] == pytest.approx(mean - half, abs=1e-5)
-    assert run.data.metrics["test/accuracy_ci_high"] == pytest.approx(mean + half, abs=1e-5)
+    assert run.data.metrics["test/accuracy"] == round(mean, 4)
+    assert run.data.metrics["test/accuracy_ci_low"] == pytest.approx(mean - half, abs=6e-5)
+    assert run.data.metrics["test/accuracy_ci_high"] == pytest.approx(mean + half, abs=6e-5)
     assert run.data.metrics["model/parameters"] == 1234
-    assert curve(uri, run, "train/loss") == [(step, 1 / step) for step in range(1, 6)]
+    assert curve(uri, run, "train/loss") == [(step, round(1 / step, 7)) for step in range(1, 6)]
     assert run.info.end_time == 1_790_002_800_000  # 2026-09-21T15:00Z
     texts = {file.path for file in MlflowClient(uri).list_artifacts(run.info.run_id)}
     assert texts == {"cell.json", "result.json", "test_accuracy.npy", "log.txt"}
@@ -104,7 +118,7 @@ def test_resumed_cell_stays_one_run_without_duplicates(uri: str, grid: Grid, exp
 
     run = run_of(uri, cell)
     assert run.info.run_id == before.info.run_id
-    assert curve(uri, run, "train/loss") == [(step, 1 / step) for step in range(1, 10)]
+    assert curve(uri, run, "train/loss") == [(step, round(1 / step, 7)) for step in range(1, 10)]
     assert len(curve(uri, run, "test/accuracy")) == 1
     newest, oldest = runs(uri, "launch")
     assert run.data.tags["mlflow.parentRunId"] == newest.info.run_id != before.data.tags["mlflow.parentRunId"]
@@ -122,7 +136,7 @@ def test_cell_started_again_from_nothing_loses_its_old_curve(
     sync(experiment, grid, uri)
     train(cell, range(2, 4), start=START + 1000)
     sync(experiment, grid, uri)
-    assert curve(uri, run_of(uri, cell), "train/loss") == [(2, 1 / 2), (3, 1 / 3)]
+    assert curve(uri, run_of(uri, cell), "train/loss") == [(2, 0.5), (3, 0.3333333)]
 
 
 def test_rebuilt_from_disk_equals_live(
@@ -161,11 +175,12 @@ def test_means_over_seeds(uri: str, grid: Grid, experiment: ExperimentFolder) ->
     accuracies = [score(cell, steps=5) for cell in cells[:2]]
     sync(experiment, grid, uri)
     [narrow] = runs(uri, "aggregate")
-    assert narrow.data.params == {"model.channels": "4"}
+    assert narrow.info.run_name == "linear-mean 4 ch · mean of 2 seeds"
+    assert narrow.data.params["model.channels"] == "4" and "seed" not in narrow.data.params
     expected = two_way_interval(np.stack(accuracies))
     assert narrow.data.metrics["seeds"] == 2
-    assert narrow.data.metrics["test/accuracy"] == pytest.approx(np.mean(accuracies))
-    assert narrow.data.metrics["test/accuracy_ci_low"] == pytest.approx(max(0, expected.low))
+    assert narrow.data.metrics["test/accuracy"] == round(float(np.mean(accuracies)), 4)
+    assert narrow.data.metrics["test/accuracy_ci_low"] == pytest.approx(max(0, expected.low), abs=6e-5)
     score(cells[2], steps=5)
     sync(experiment, grid, uri)
     assert {run.data.params["model.channels"]: run.data.metrics["seeds"] for run in runs(uri, "aggregate")} == {
@@ -187,3 +202,67 @@ def test_launch_keeps_grid_plan_and_report(uri: str, grid: Grid, experiment: Exp
     assert all(cell.folder.name in (kept / "plan.csv").read_text() for cell in cells_of(grid, experiment))
     assert (kept / "report" / "figures" / "curve.svg").read_text() == "<svg/>"
     assert Path(launch.info.artifact_uri.removeprefix("file://")).is_relative_to(tmp_path / "mlartifacts")
+
+
+def test_another_seed_makes_another_mean(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
+    """Seen while cells still run; what the mean of fewer seeds was is no earlier point of its history."""
+    first, second, *_ = cells_of(grid, experiment)
+    live = Mirror(uri, grid, experiment, warn=failing)
+    for cell, name in ((first, "linear-mean 4 ch · 1 seed"), (second, "linear-mean 4 ch · mean of 2 seeds")):
+        train(cell, range(1, 6))
+        score(cell, steps=5)
+        live.update()
+        [mean] = runs(uri, "aggregate")
+        assert mean.info.run_name == name
+        assert len(curve(uri, mean, "test/accuracy")) == 1
+
+
+def test_a_running_cell_is_followed_however_long_the_first_update_took(
+    uri: str, grid: Grid, experiment: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "_SHARE", 1e-9)  # as if an update had taken for ever
+    cell = cells_of(grid, experiment)[0]
+    live = Mirror(uri, grid, experiment, warn=failing)
+    with cell.lock():
+        live.update()
+        assert live.due <= time.monotonic() + 30
+        train(cell, range(1, 3))
+        live.update()
+        assert curve(uri, run_of(uri, cell), "val/accuracy") == [(1, 0.0), (2, 0.5)]
+
+
+def test_the_saved_views_are_there_from_the_start(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
+    """Whoever opens the interface while the first cell trains finds the page that was promised."""
+    with cells_of(grid, experiment)[0].lock():
+        Mirror(uri, grid, experiment, warn=failing).update()
+    found = MlflowClient(uri).get_experiment_by_name("small")
+    assert found is not None
+    views = {name: json.loads(text) for name, text in found.tags.items() if name.startswith("mlflow.sharedViewState.")}
+    assert {name.rpartition(".")[2] for name in views} == {"htbench-cells", "htbench-means", "htbench-charts"}
+    assert views["mlflow.sharedViewState.htbench-charts"]["groupBy"]["groupByKeys"][0]["groupByData"] == "method"
+
+
+def test_a_cell_begins_when_its_training_does(uri: str, grid: Grid, experiment: ExperimentFolder) -> None:
+    """And not when its folder was made, which is when the grid was started."""
+    cell = cells_of(grid, experiment)[0]
+    live = Mirror(uri, grid, experiment, warn=failing)
+    live.update()
+    assert run_of(uri, cell).info.status == "SCHEDULED"
+    train(cell, range(1, 6))
+    score(cell, steps=5)
+    live.update()
+    assert run_of(uri, cell).info.start_time == 1_789_999_980_000  # 2026-09-21T14:13Z
+
+
+def test_names_say_what_varies(tmp_path: Path) -> None:
+    axes = {"method": ["ht-logits", "maml"], "channels": [4, 8], "episodes.shots": [1, 5], "seed": [0]}
+    axes |= {"train.learning_rate": [0.1, 0.01]}
+    grid = read_grid(write_grid(tmp_path, grid=axes))
+    appearance = Appearance(grid)
+    names = {appearance.cell_name(config): config for config in grid.cells}
+    assert len(names) == 16
+    first = names["ht-logits 4 ch 1-shot (learning rate 0.1) · seed 0"]
+    assert appearance.mean_name(first, 3) == "ht-logits 4 ch 1-shot (learning rate 0.1) · mean of 3 seeds"
+    assert appearance.colour(first) == colour_and_marker("ht-logits")[0]
+    other = names["maml 4 ch 1-shot (learning rate 0.1) · seed 0"]
+    assert appearance.colour(other) == colour_and_marker("maml")[0]

@@ -18,7 +18,7 @@ from benchmark.trained.pictures import read_queries, read_support
 from benchmark.trained.prediction import classify
 from benchmark.trained.run import load_run
 from tests.benchmark.helpers import ROOT, write_grid
-from tests.benchmark.tracking.mirrored import run_of, runs
+from tests.benchmark.tracking.mirrored import curve, run_of, runs
 from tests.benchmark.trained_runs import hand_made_folders
 
 pytest.importorskip("mlflow", reason="pip install 'htbench[mlflow]'")
@@ -68,7 +68,15 @@ def test_models_datasets_and_figures(uri: str, trained: tuple[Grid, ExperimentFo
     model_id = mlflow_run.outputs.model_outputs[0].model_id
     model = client.get_logged_model(model_id)
     assert model.status.value == "READY"
-    assert {metric.key: metric.value for metric in model.metrics or []}["test/accuracy"] == result.test.accuracy
+    assert {metric.key: metric.value for metric in model.metrics or []}["test/accuracy"] == round(
+        result.test.accuracy, 4
+    )
+    measured_on = {metric.key: (metric.dataset_name, metric.dataset_digest) for metric in model.metrics or []}
+    assert measured_on["test/accuracy"] == (used["test"].name, used["test"].digest)
+    assert measured_on["val/best_accuracy"] == (used["validation"].name, used["validation"].digest)
+    for name in ("test/accuracy", "val/best_accuracy"):  # the model's numbers are no further points of the run
+        assert [step for step, _ in curve(uri, mlflow_run, name)] == [2]
+    assert mlflow_run.data.metrics["system/memory_usage_megabytes"] > 50
     (tmp_path / "task.json").write_text(json.dumps({"inputs": task(hyper, support, query)}))
     expected = [p.probabilities for p in classify(load_run(hyper.folder), support, query).predictions]
     (tmp_path / "elsewhere").mkdir()
