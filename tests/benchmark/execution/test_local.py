@@ -37,9 +37,7 @@ def test_what_goes_wrong_becomes_a_row_and_the_rest_goes_on(tmp_path: Path) -> N
         "dies": "crashed",
         "sleeps": "timed out",
     }
-    assert re.fullmatch(
-        r"my_methods\.py:\d+: RuntimeError: the third step is too much", failures["crashes"].reason
-    )
+    assert re.fullmatch(r"my_methods\.py:\d+: RuntimeError: the third step is too much", failures["crashes"].reason)
     assert "RuntimeError" in failures["crashes"].traceback
     assert "not finite at step 5" in failures["diverges"].reason
     assert "status 9" in failures["dies"].reason

@@ -242,7 +242,7 @@ def test_every_experiment_can_be_read(path: Path) -> None:
     assert grid.cells
 
 
-def test_the_quickstart_trains_for_at_most_five_minutes_on_two_cores() -> None:
+def test_the_quickstart_is_small() -> None:
     cells = read_grid(EXPERIMENTS / "smoke" / "quickstart.yaml").cells
-    assert len(cells) == 18
-    assert sum(cell.train.minutes or float("inf") for cell in cells) / 2 <= 5
+    assert len(cells) == 12
+    assert {(cell.train.steps, cell.train.batch, cell.model["channels"]) for cell in cells} == {(800, 8, 4)}
