@@ -91,12 +91,15 @@ def expand_paths(arguments: list[str]) -> list[str]:
 
     Shells do so, but not after the `=` of `--runs=~/here`, and nobody does it for who starts htbench without a shell.
     """
-    from benchmark.data.files.places import expanded_text
-
     found = []
     for argument in arguments:
         option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-        found.append(option + equals + expanded_text(value) if value[:1] in ("~", "$") else argument)
+        if value[:1] in ("~", "$"):
+            from benchmark.data.files.places import expanded_text
+
+            found.append(option + equals + expanded_text(value))
+        else:
+            found.append(argument)
     return found
 
 

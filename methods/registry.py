@@ -1,16 +1,21 @@
-"""Methods by name, imported only when asked for.
+"""Methods by name. Nothing here imports torch, so grids are read and results are shown without waiting for it.
 
-A learner registers itself where it is defined:
+A built-in learner is declared in its family's face, `methods/<family>/__init__.py`:
 
-    @register("protonet", "nearest class mean in a learned embedding")
-    class ProtoNet(Method): ...
+    LEARNERS = (
+        built_in("protonet", "nearest class mean in ...", ProtoNetConfig, "methods.protonet.model:ProtoNet"),
+    )
 
-Built-in learners also have a line in `_HOMES`, so that listing names imports nothing heavy. A learner in a
-user's own file needs only the decorator: `load_plugin(path)` imports the file.
+and its class is imported when it is first built. A learner in a user's own file is declared where it is defined, and
+`load_plugin(path)` imports the file:
+
+    @register("mine", "one line about it")
+    class Mine(Method): ...
 """
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.util
 import re
@@ -18,57 +23,60 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from methods.method import Method, Setting
+if TYPE_CHECKING:
+    from methods.method import Method, Setting
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
-M = TypeVar("M", bound=type[Method])
+M = TypeVar("M", bound="type[Method]")
 
-_HOMES = {
-    "protonet": "methods.protonet.model",
-    "protonet-soft-kmeans": "methods.protonet.semi_supervised",
-    "protonet-soft-kmeans-cluster": "methods.protonet.semi_supervised",
-    "protonet-masked": "methods.protonet.semi_supervised",
-    "protonet-semi-inference": "methods.protonet.semi_supervised",
-    "rfs": "methods.rfs.model",
-    "rfs-distill": "methods.rfs.model",
-    "maml": "methods.maml.model",
-    "fomaml": "methods.maml.model",
-    "anil": "methods.maml.model",
-    "maml++": "methods.maml.model",
-    "maml-l2l": "methods.maml.learn2learn",
-    "ht": "methods.hypertransformer.model",
-    "ht-logits": "methods.hypertransformer.model",
-    "ht-all": "methods.hypertransformer.model",
-    "ht-static": "methods.hypertransformer.model",
-    "ht-continual": "methods.hypertransformer.continual",
-    "ht-merged": "methods.hypertransformer.continual",
-    "protonet-continual": "methods.protonet.continual",
-    "finetune": "methods.finetune.model",
-    "replay": "methods.finetune.model",
-    "ewc": "methods.finetune.model",
-    "maml++-continual": "methods.maml.continual",
-    "oracle": "methods.oracle",
-}
+FAMILIES = ("protonet", "rfs", "maml", "hypertransformer", "finetune", "oracle")
+"""The packages of `methods` whose faces declare learners."""
+
+WIDTH = "channels"
+"""The option that is a method's width, where nothing else is declared."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A named learner: its class, a line about it, the options this name fixes, and whether it is one of the few that
-    stand for all where it would take too long to try every learner.
+    """A named learner, and what must be known of it before it is imported.
+
+    Attributes:
+        name: as grids have it.
+        summary: a line about it.
+        config: its options, a dataclass.
+        where: "module:class" of its class.
+        fixed: the options that this name fixes.
+        typical: whether it is one of the few that stand for all where it would take too long to try every learner.
+        size_axis: as of `methods.method.Method`.
+        every_image: as of `methods.method.Method`.
+        defined: its class; None if it has to be imported.
     """
 
     name: str
-    learner: type[Method]
     summary: str
+    config: type[Any]
+    where: str
     fixed: dict[str, Any] = field(default_factory=dict)
     typical: bool = False
+    size_axis: str = WIDTH
+    every_image: bool = False
+    defined: "type[Method] | None" = None
 
-    def build(self, options: dict[str, Any], setting: Setting) -> Method:
+    @property
+    def learner(self) -> "type[Method]":
+        """Its class; imports it."""
+        if self.defined is not None:
+            return self.defined
+        module, _, name = self.where.partition(":")
+        learner: type[Method] = getattr(importlib.import_module(module), name)
+        return learner
+
+    def build(self, options: dict[str, Any], setting: "Setting") -> "Method":
         """Construct the learner; `options` are fields of its Config."""
-        return self.learner(self.learner.Config(**{**options, **self.fixed}), setting)
+        return self.learner(self.config(**{**options, **self.fixed}), setting)
 
 
 class UnknownMethodError(LookupError):
@@ -76,6 +84,26 @@ class UnknownMethodError(LookupError):
 
 
 _registered: dict[str, Registered] = {}
+"""Learners in users' own files."""
+
+
+def built_in(
+    name: str,
+    summary: str,
+    config: type[Any],
+    where: str,
+    *,
+    typical: bool = False,
+    size_axis: str = WIDTH,
+    every_image: bool = False,
+    **fixed: Any,
+) -> Registered:
+    """Declare a learner of `methods`: its name, a line about it, its options, and "module:class".
+
+    The options in `fixed` are set for good; for the others see `Registered`. What it says of the class a test compares
+    with the class.
+    """
+    return Registered(name, summary, config, where, fixed, typical, size_axis, every_image)
 
 
 def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) -> Callable[[M], M]:
@@ -85,6 +113,8 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
         ValueError: the name would not do in paths and tables, or is a built-in learner's.
         TypeError: the class is not derived from `Method`, or its Config is no dataclass.
     """
+    from methods.method import Method
+
     if len(name) > 60 or not _NAME.fullmatch(name):
         raise ValueError(
             "a method's name should be letters, digits and any of - + . _, beginning with a letter or digit, at most 60"
@@ -94,14 +124,24 @@ def register(name: str, summary: str, *, typical: bool = False, **fixed: Any) ->
     def decorate(learner: M) -> M:
         if not (isinstance(learner, type) and issubclass(learner, Method)):
             raise TypeError(f"{name!r} should be a class derived from methods.Method, found {learner!r}")
-        if name in _HOMES and (learner.__module__ != _HOMES[name] or name in _registered):
+        if name in _built_in():
             raise ValueError(f"{name!r} is a built-in method; register yours under another name")
-        if not dataclasses.is_dataclass(getattr(learner, "Config", None)):
+        config = getattr(learner, "Config", None)
+        if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
             raise TypeError(f"the Config of {name!r} ({learner.__name__}) should be a dataclass")
-        _registered[name] = Registered(name, learner, summary, fixed, typical)
+        where = f"{learner.__module__}:{learner.__qualname__}"
+        facts = (learner.size_axis, learner.every_image)
+        _registered[name] = Registered(name, summary, config, where, fixed, typical, *facts, defined=learner)
         return learner
 
     return decorate
+
+
+@functools.cache
+def _built_in() -> dict[str, Registered]:
+    """What the families' faces declare, by name."""
+    faces = [importlib.import_module(f"methods.{family}") for family in FAMILIES]
+    return {learner.name: learner for face in faces for learner in face.LEARNERS}
 
 
 def get(name: str) -> Registered:
@@ -110,23 +150,27 @@ def get(name: str) -> Registered:
     Raises:
         UnknownMethodError: with a did-you-mean.
     """
-    if name not in _registered and name in _HOMES:
-        importlib.import_module(_HOMES[name])
-    if name not in _registered:
+    found = find(name)
+    if found is None:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownMethodError(f"no method {name!r}: {hint}known are {', '.join(names())}")
-    return _registered[name]
-
-
-def names() -> list[str]:
-    """All names, built-in and registered so far, sorted."""
-    return sorted(_HOMES.keys() | _registered.keys())
+    return found
 
 
 def find(name: str) -> Registered | None:
     """The learner called `name`, or None: a record may be of a learner in somebody's own file, which is not loaded."""
-    return get(name) if name in _registered or name in _HOMES else None
+    return _built_in().get(name) or _registered.get(name)
+
+
+def built_in_names() -> list[str]:
+    """Names of the learners of `methods`, sorted."""
+    return sorted(_built_in())
+
+
+def names() -> list[str]:
+    """All names, built-in and registered so far, sorted."""
+    return sorted(_built_in().keys() | _registered.keys())
 
 
 def names_with(capability: type) -> list[str]:
@@ -135,7 +179,7 @@ def names_with(capability: type) -> list[str]:
 
 
 def typical_names() -> list[str]:
-    """Names of the learners that stand for all, sorted; imports them all."""
+    """Names of the learners that stand for all, sorted."""
     return [name for name in names() if get(name).typical]
 
 

@@ -18,6 +18,7 @@ from benchmark.cells.result import Origin
 from benchmark.cells.source import built_in_sha256, plugin_sha256
 from benchmark.data.configs import DatasetConfig, FolderConfig
 from benchmark.errors import UserError
+from methods import registry
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,13 @@ class Standing:
 
 def origin_today(config: CellConfig) -> Origin:
     """What a result of the cell would be made from now; imports its plugins."""
-    from methods import registry
-
     for plugin in config.plugins:
         registry.load_plugin(Path(plugin))
     method = registry.get(config.method)
-    module = method.learner.__module__
     return Origin(
         options=default_options(method) | config.model,
-        plugin=plugin_sha256(module),
-        code=built_in_sha256(module, config.dataset.name),
+        plugin=plugin_sha256(method.where.partition(":")[0]),
+        code=built_in_sha256(method.where, config.dataset.name),
     )
 
 
@@ -98,8 +96,6 @@ def differences(was: CellConfig, origin: Origin, data: str | None, config: CellC
         data: the SHA-256 of its data; None if it has none yet.
         config: the cell today.
     """
-    from methods import registry
-
     if registry.find(config.method) is None:
         return
     today = origin_today(config)

@@ -9,13 +9,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from methods.method import Method
 from methods.registry import Registered
 
 
 def option_names(method: Registered) -> list[str]:
     """Names of the options, in the order of the dataclass; those the method's name fixes included."""
-    return [field.name for field in dataclasses.fields(method.learner.Config) if field.init]
+    return [field.name for field in dataclasses.fields(method.config) if field.init]
 
 
 def all_option_names(methods: Iterable[Registered]) -> list[str]:
@@ -26,7 +25,7 @@ def all_option_names(methods: Iterable[Registered]) -> list[str]:
 def default_options(method: Registered) -> dict[str, Any]:
     """What the options are if nothing is given, as plain data (lists for tuples); required options are left out."""
     values = {}
-    for field in dataclasses.fields(method.learner.Config):
+    for field in dataclasses.fields(method.config):
         if field.default is not dataclasses.MISSING:
             values[field.name] = field.default
         elif field.default_factory is not dataclasses.MISSING:
@@ -43,7 +42,7 @@ def too_large(method: Registered, options: dict[str, Any]) -> list[tuple[str, in
     """The options that are absurdly large, each with its limit."""
     found = []
     for name, value in options.items():
-        limit = LARGEST_WIDTH if name == method.learner.size_axis else LARGEST_OPTION
+        limit = LARGEST_WIDTH if name == method.size_axis else LARGEST_OPTION
         numbers = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(number, int) and number > limit for number in numbers):
             found.append((name, limit))
@@ -59,7 +58,7 @@ def resolve_options(method: Registered, given: dict[str, Any]) -> dict[str, Any]
     Raises:
         pydantic.ValidationError: wrong type, missing option, or the Config's own ValueError.
     """
-    adapter = _adapter(method.learner)
+    adapter = _adapter(method.config)  # type: ignore[arg-type]  # mypy takes no type[Any] for hashable
     config = adapter.validate_json(json.dumps(to_jsonable_python(given | method.fixed)), strict=True)
     values: dict[str, Any] = adapter.dump_python(config, mode="json")
     defaults = default_options(method)
@@ -67,14 +66,11 @@ def resolve_options(method: Registered, given: dict[str, Any]) -> dict[str, Any]
         name: values[name]
         for name in option_names(method)
         if name not in method.fixed
-        and (
-            name == method.learner.size_axis
-            or (name in given and (name not in defaults or values[name] != defaults[name]))
-        )
+        and (name == method.size_axis or (name in given and (name not in defaults or values[name] != defaults[name])))
     }
 
 
 @functools.cache
-def _adapter(learner: type[Method]) -> TypeAdapter[Any]:
+def _adapter(config: type[Any]) -> TypeAdapter[Any]:
     """Building one takes longer than a hundred validations."""
-    return TypeAdapter(learner.Config)
+    return TypeAdapter(config)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from methods.registry import FAMILIES
+
 ROOT = Path(__file__).parents[2]
 """The folder of the packages `benchmark` and `methods`."""
 
@@ -22,14 +24,19 @@ runs, keeps, compares and shows."""
 FILES = ("data/dataset.py", "data/splits.py")
 """Of `benchmark`, what it depends on besides."""
 
-_NO_CODE = {"methods", "methods.registry"}
-"""Modules that only name others: a new method in the list makes no old number another one."""
+_REGISTRY = "methods.registry"
+"""Finds learners, and is no part of them."""
+
+_FACES = {"methods", *(f"methods.{family}" for family in FAMILIES)}
+"""Packages whose own file only names what others define: a new method in the list makes no old number another one. What
+a name stands for does count, and the options that a method's name fixes are in every record."""
 
 
 @functools.cache
-def built_in_sha256(module: str, dataset: str) -> str:
-    """SHA-256 of the built-in code that the numbers of a method defined in `module` on a dataset depend on."""
-    return _sha256(built_in_files(module, dataset))
+def built_in_sha256(learner: str, dataset: str) -> str:
+    """SHA-256 of the built-in code that the numbers of a learner, "module:class", on a dataset depend on."""
+    module, _, name = learner.partition(":")
+    return _sha256(built_in_files(module, dataset), name)
 
 
 def built_in_files(module: str, dataset: str) -> set[Path]:
@@ -90,8 +97,8 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _sha256(files: Iterable[Path]) -> str:
-    return hashlib.sha256("\n".join(sorted(map(_digest, files))).encode()).hexdigest()
+def _sha256(files: Iterable[Path], *names: str) -> str:
+    return hashlib.sha256("\n".join([*sorted(map(_digest, files)), *names]).encode()).hexdigest()
 
 
 def _imported(start: Path) -> set[Path]:
@@ -100,11 +107,11 @@ def _imported(start: Path) -> set[Path]:
     while waiting:
         path = waiting.pop()
         for name in _names(path):
-            file = None if name in _NO_CODE else _built_in(name) or _beside(name, start)
+            file = None if name == _REGISTRY else _built_in(name) or _beside(name, start)
             if file is not None and file not in found:
                 found.add(file)
                 waiting.append(file)
-    return found
+    return found - {_built_in(face) for face in _FACES}
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -114,8 +121,6 @@ def _names(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            if node.module == "methods":  # its face: the names stand for what they are defined in
-                yield from ("methods.episode", "methods.method", "methods.search")
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 

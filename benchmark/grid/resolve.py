@@ -268,7 +268,7 @@ def _free_method(method: Registered, option: str) -> str:
     """Advice: the same learner under a name that leaves the option open."""
     for name in registry.names():
         other = registry.get(name)
-        if other.learner is method.learner and option not in other.fixed:
+        if other.where == method.where and option not in other.fixed:
             return f"; use method {name!r} to choose it"
     return ""
 

@@ -211,7 +211,7 @@ def _cell(workload: Workload) -> Any:
     from methods import registry
 
     method = registry.get(workload.method)
-    width = method.learner.size_axis
+    width = method.size_axis
     cell = {
         "dataset": {"name": "omniglot"},
         "episodes": {"ways": workload.ways, "shots": workload.shots, "queries": workload.queries},
@@ -222,7 +222,7 @@ def _cell(workload: Workload) -> Any:
     try:
         return CellConfig.model_validate(cell)
     except ValidationError as error:
-        raise UserError("; ".join(explain(one, f"--{one['loc'][-1]}") for one in error.errors())) from error
+        raise UserError("; ".join(explain([one], f"--{one['loc'][-1]}") for one in error.errors())) from error
 
 
 def main() -> None:

@@ -34,7 +34,8 @@ from benchmark.trained.run import TrainedRun
 from methods import registry
 from methods.capabilities import WritesNetworks
 from methods.episode import Episode
-from methods.networks.conv4 import NORM_EPS, Architecture, NetworkWeights, activate, group_tasks, normalise
+from methods.networks.architecture import Architecture
+from methods.networks.conv4 import NORM_EPS, NetworkWeights, activate, group_tasks, normalise
 from methods.networks.normalisation import statistics
 
 OPSET = 17

@@ -24,7 +24,7 @@ def search_space(base: CellConfig, held: Mapping[str, Any]) -> dict[str, Space]:
     base's own value is always inside.
     """
     method = registry.get(base.method)
-    options = {f"model.{name}": space for name, space in spaces(method.learner.Config).items()}
+    options = {f"model.{name}": space for name, space in spaces(method.config).items()}
     fixed = {f"model.{name}" for name in method.fixed}
     # SGD takes steps the size of the gradient, Adam steps the size of the rate.
     rates = Range(1e-3, 1.0, log=True) if base.train.optimizer == "sgd" else Range(1e-4, 3e-2, log=True)

@@ -13,36 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.episode import UNLABELLED, Episode, members
+from methods.finetune.config import EWCConfig, FineTuningConfig, ReplayConfig
 from methods.method import Loss, Setting
+from methods.networks.architecture import KERNEL_SIZE
 from methods.networks.classifier import Classifier, labelled_images, supervised_loss
-from methods.networks.conv4 import KERNEL_SIZE, LinearWeights, convolve, flatten, group_tasks, linear
-from methods.registry import register
+from methods.networks.conv4 import LinearWeights, convolve, flatten, group_tasks, linear
 from methods.sequences import ContinualMethod, TaskSequence
 
 Weights = list[Tensor]
 """The networks of T learners: kernel (T, Cout, Cin, 3, 3) and bias (T, Cout) of each convolution, then weight (T, N, D)
 and bias (T, N) of the linear layer."""
-
-
-@dataclass(frozen=True)
-class FineTuningConfig:
-    """Options.
-
-    channels: width of each of the network's four convolutions.
-    inner_steps: of Adam on what arrives in each step of a sequence.
-    inner_learning_rate: of Adam, for all weights.
-
-    Raises:
-        ValueError: fewer than no steps.
-    """
-
-    channels: int = 8
-    inner_steps: int = 50
-    inner_learning_rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.inner_steps < 0:
-            raise ValueError(f"inner_steps is at least 0, not {self.inner_steps}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +42,6 @@ class Learners:
     importance: Weights
 
 
-@register("finetune", "supervised training, then gradient steps on task after task")
 class FineTuning(ContinualMethod):
     """Trains a classifier of all training classes, and fine-tunes all its convolutions and a new last layer.
 
@@ -149,25 +128,6 @@ class FineTuning(ContinualMethod):
         return self.solver_parameters(seen.ways)
 
 
-@dataclass(frozen=True)
-class ReplayConfig(FineTuningConfig):
-    """Options.
-
-    exemplars: how many images of each class are kept, the first that arrived; all, if there are no more.
-
-    Raises:
-        ValueError: also for no exemplar.
-    """
-
-    exemplars: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.exemplars < 1:
-            raise ValueError(f"exemplars is at least 1, not {self.exemplars}; without any, replay is finetune")
-
-
-@register("replay", "finetune that keeps some images of each class and learns them again with each new task")
 class Replay(FineTuning):
     """Fine-tuning on what arrives together with exemplars of what came before (Robins, 1995; Chaudhry et al., "On tiny
     episodic memories in continual learning", 2019).
@@ -191,25 +151,6 @@ class Replay(FineTuning):
         return super().carried(seen) + int(kept) * seen.support_images[0, 0].numel()
 
 
-@dataclass(frozen=True)
-class EWCConfig(FineTuningConfig):
-    """Options.
-
-    strength: lambda, the weight of the penalty.
-
-    Raises:
-        ValueError: also for a negative strength.
-    """
-
-    strength: float = 10_000.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.strength < 0:
-            raise ValueError(f"strength is at least 0, not {self.strength:g}")
-
-
-@register("ewc", "finetune that holds on to weights that mattered for earlier tasks")
 class EWC(FineTuning):
     """Elastic weight consolidation (Kirkpatrick et al., PNAS 2017, equation 3): fine-tuning with the penalty
     lambda/2 sum_i F_i (w_i - w*_i)^2, where w* are the weights after the step before.

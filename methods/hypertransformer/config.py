@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from methods.networks.conv4 import Architecture
+from methods.networks.architecture import Architecture
 from methods.search import Range, searched
 
 Activation = Literal["relu", "gelu", "leaky_relu"]

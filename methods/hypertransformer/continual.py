@@ -8,55 +8,17 @@ network ends in its flattened convolutions, and that prototypes are frozen.
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from dataclasses import replace
 
 from torch import Tensor
 
 from methods.episode import Episode
-from methods.hypertransformer.config import HyperTransformerConfig
+from methods.hypertransformer.continual_config import ContinualConfig
 from methods.hypertransformer.convolutions import Convolutions, ConvolutionWriter
 from methods.hypertransformer.layers import ConvLayer
 from methods.networks.conv4 import ConvWeights, features, trunk
 from methods.protonet.model import squared_distances
-from methods.registry import register
 from methods.sequences import ContinualMethod, Prototypes, TaskSequence
-
-_LOGITS_OPTIONS = ("logits_features", "nonlinear_logits_features", "logits_dropout")
-_LOSS_OPTIONS = ("label_smoothing", "weight_penalty", "variation_penalty", "class_loss", "pretrain", "warmup")
-
-
-@dataclass(frozen=True)
-class ContinualConfig(HyperTransformerConfig):
-    """Options of the HyperTransformer, less those about its last layer and its losses.
-
-    `query_statistics` is "image" unless told otherwise. Statistics of a support set take away where its classes lie
-    among those of the other tasks, and a query set of one task has its task written into its statistics; each costs a
-    class-incremental learner dearly or flatters it, see results/README.md.
-
-    Raises:
-        ValueError: also for those.
-    """
-
-    query_statistics: Literal["batch", "support", "image"] = "image"
-
-    def _contradictions(self) -> list[tuple[bool, str]]:
-        changed = [
-            f.name
-            for f in fields(self)
-            if f.name in (*_LOGITS_OPTIONS, *_LOSS_OPTIONS) and getattr(self, f.name) != f.default
-        ]
-        return [
-            (
-                self.generated_layers == "logits",
-                "generated_layers 'logits' writes nothing here: there is no such layer",
-            ),
-            *(
-                (True, f"{name} is not for task sequences: it concerns the last layer or the losses of 'ht'")
-                for name in changed
-            ),
-            *super()._contradictions(),
-        ]
 
 
 class _EmbeddingWriter(ContinualMethod, ConvolutionWriter):
@@ -92,7 +54,6 @@ class _EmbeddingWriter(ContinualMethod, ConvolutionWriter):
         return features(behind, len(images), self.config.architecture).reshape(tasks, -1, self.flat)
 
 
-@register("ht-continual", "HyperTransformer on task sequences: it is fed the weights it wrote for the task before")
 class ContinualHyperTransformer(_EmbeddingWriter):
     """theta_t = HT(support set t, theta_{t-1}): a weight token is [embedding | slice of the previous weights].
 
@@ -132,7 +93,6 @@ class ContinualHyperTransformer(_EmbeddingWriter):
         return written + statistics + seen.ways * self.flat
 
 
-@register("ht-merged", "HyperTransformer that keeps all support images and starts anew with each task of a sequence")
 class MergedHyperTransformer(_EmbeddingWriter):
     """The upper reference: after each step one network is written from all support sets so far, and all prototypes are
     class means under it. Nothing is forgotten because nothing is thrown away.

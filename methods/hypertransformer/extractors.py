@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.hypertransformer.config import HyperTransformerConfig
-from methods.networks.conv4 import KERNEL_SIZE, NORM_EPS, convolve, normalise, ungroup_tasks
+from methods.networks.architecture import KERNEL_SIZE
+from methods.networks.conv4 import NORM_EPS, convolve, normalise, ungroup_tasks
 from methods.networks.normalisation import Statistics
 
 RUNNING = 0.1

@@ -12,7 +12,6 @@ from methods.hypertransformer.convolutions import Convolutions, ConvolutionWrite
 from methods.hypertransformer.layers import ConvLayer, LinearLayer, Parts
 from methods.method import Loss, Setting
 from methods.networks.conv4 import NetworkWeights, features, flatten, group_tasks, linear, trunk
-from methods.registry import register
 from methods.variation import variation_share
 
 
@@ -27,15 +26,6 @@ class _Solution:
     shared: Tensor | None
 
 
-@register("ht", "HyperTransformer: a transformer writes the network that solves the task")
-@register("ht-logits", "HyperTransformer that writes the last layer only", typical=True, generated_layers="logits")
-@register("ht-all", "HyperTransformer that writes all layers", typical=True, generated_layers="all")
-@register(
-    "ht-static",
-    "control for ht-all: its convolutions are written from learned constants, the same for every task",
-    generated_layers="all",
-    convolution_tokens="learned",
-)
 class HyperTransformer(ConvolutionWriter):
     """Writes a small network for each task, layer by layer, from its support set, and classifies the queries with it.
 

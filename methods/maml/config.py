@@ -77,6 +77,39 @@ class MAMLPlusPlusConfig(MAMLConfig):
     per_step_normalization: bool = True
 
 
+@dataclass(frozen=True)
+class ContinualMAMLConfig(MAMLPlusPlusConfig):
+    """Options of MAML++, less some about single tasks: in a sequence the outer loss counts the queries after each of
+    its tasks, not after each inner step, and tables of rates and normalisation have a place for each inner step.
+
+    Raises:
+        ValueError: also for those.
+    """
+
+    multi_step_loss: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("multi_step_loss", "derivative_order_annealing", "test_inner_steps"):
+            if getattr(self, name):
+                raise ValueError(f"{name} is for single tasks, not for sequences")
+
+
+@dataclass(frozen=True)
+class MAMLLearn2LearnConfig:
+    """Options, as of the same names in `MAMLConfig`."""
+
+    channels: int = 8
+    inner_steps: int = searched(5, Range(1, 5))
+    test_inner_steps: int | None = None
+    inner_learning_rate: float = searched(0.1, Range(0.01, 1.0, log=True))
+    adapt: Literal["all", "head"] = "all"
+    second_order: bool = True
+
+    def __post_init__(self) -> None:
+        check_inner_steps(self.inner_steps, self.test_inner_steps)
+
+
 def check_inner_steps(training: int, test: int | None) -> None:
     """Refuse impossible numbers of steps.
 

@@ -1,39 +1,19 @@
 """MAML++ task after task (Antoniou et al., "Defining benchmarks for continual few-shot learning", 2020)."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from methods.finetune.model import grown
-from methods.maml.config import MAMLPlusPlusConfig
+from methods.maml.config import ContinualMAMLConfig
 from methods.maml.model import MAML, Weights
 from methods.method import Setting
-from methods.networks.conv4 import BLOCKS
-from methods.registry import register
+from methods.networks.architecture import BLOCKS
 from methods.sequences import ContinualMethod, TaskSequence
 
 
-@dataclass(frozen=True)
-class ContinualMAMLConfig(MAMLPlusPlusConfig):
-    """Options of MAML++, less some about single tasks: in a sequence the outer loss counts the queries after each of
-    its tasks, not after each inner step, and tables of rates and normalisation have a place for each inner step.
-
-    Raises:
-        ValueError: also for those.
-    """
-
-    multi_step_loss: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("multi_step_loss", "derivative_order_annealing", "test_inner_steps"):
-            if getattr(self, name):
-                raise ValueError(f"{name} is for single tasks, not for sequences")
-
-
-@register("maml++-continual", "MAML++ on task sequences: the inner loop goes on with each new task")
 class ContinualMAML(ContinualMethod, MAML):
     """Learns an initialisation, rates and normalisation with which `inner_steps` gradient steps on each new task solve
     it and spare what came before. Training goes through all steps of whole sequences.

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from methods.networks import conv4
-from methods.networks.conv4 import KERNEL_SIZE
+from methods.networks.architecture import KERNEL_SIZE
 
 PADDING = KERNEL_SIZE // 2
 

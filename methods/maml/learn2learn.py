@@ -3,37 +3,19 @@
 learn2learn (Arnold et al. 2020, arXiv 2008.12284) copies a module for each task and adapts the copy.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
-from methods.maml.config import check_inner_steps
+from methods.maml.config import MAMLLearn2LearnConfig
 from methods.method import Method, Setting
-from methods.networks.conv4 import BLOCKS, KERNEL_SIZE, NORM_EPS, feature_count, input_channels
-from methods.registry import register
-from methods.search import Range, searched
+from methods.networks.architecture import BLOCKS, KERNEL_SIZE
+from methods.networks.conv4 import NORM_EPS, feature_count, input_channels
 
 
-@dataclass(frozen=True)
-class MAMLLearn2LearnConfig:
-    """Options, as of the same names in `methods.maml.config.MAMLConfig`."""
-
-    channels: int = 8
-    inner_steps: int = searched(5, Range(1, 5))
-    test_inner_steps: int | None = None
-    inner_learning_rate: float = searched(0.1, Range(0.01, 1.0, log=True))
-    adapt: Literal["all", "head"] = "all"
-    second_order: bool = True
-
-    def __post_init__(self) -> None:
-        check_inner_steps(self.inner_steps, self.test_inner_steps)
-
-
-@register("maml-l2l", "MAML run by learn2learn, one task at a time")
 class MAMLLearn2Learn(Method):
     """The same function as `methods.maml.model.MAML`, several times slower. Needs learn2learn.
 

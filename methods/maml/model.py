@@ -11,26 +11,14 @@ from methods.maml.config import MAMLConfig, MAMLPlusPlusConfig
 from methods.maml.derivatives import convolve, max_pool
 from methods.maml.passing_images import Images
 from methods.method import Loss, Method, Setting
-from methods.networks.conv4 import (
-    BLOCKS,
-    KERNEL_SIZE,
-    NORM_EPS,
-    LinearWeights,
-    feature_count,
-    flatten,
-    input_channels,
-    linear,
-)
+from methods.networks.architecture import BLOCKS, KERNEL_SIZE
+from methods.networks.conv4 import NORM_EPS, LinearWeights, feature_count, flatten, input_channels, linear
 from methods.networks.normalisation import affine, statistics
-from methods.registry import register
 
 Weights = list[Tensor]
 """The networks of T tasks: four kernels (T, Cout, Cin, 3, 3), linear weight (T, N, D) and bias (T, N)."""
 
 
-@register("maml", "MAML: an initialisation from which a few gradient steps solve the task", typical=True)
-@register("fomaml", "MAML without second derivatives", second_order=False)
-@register("anil", "MAML that adapts the last layer only", adapt="head")
 class MAML(Method):
     """Learns initial weights from which `inner_steps` gradient steps on a task's support set solve the task.
 
@@ -167,7 +155,6 @@ class MAML(Method):
         return sum(kernel.numel() for kernel in self.kernels) + ways * (self.weight.shape[1] + 1)
 
 
-@register("maml++", "MAML with a multi-step loss, learned rates and per-step normalisation")
 class MAMLPlusPlus(MAML):
     """MAML++ (Antoniou, Edwards, Storkey, ICLR 2019): see `MAML`.
 

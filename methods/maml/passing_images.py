@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.maml.derivatives import PADDING
-from methods.networks.conv4 import KERNEL_SIZE, group_tasks
+from methods.networks.architecture import KERNEL_SIZE
+from methods.networks.conv4 import group_tasks
 from methods.networks.normalisation import Statistics
 
 

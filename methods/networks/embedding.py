@@ -5,16 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.compiled import normalisation
-from methods.networks.conv4 import (
-    KERNEL_SIZE,
-    NORM_EPS,
-    ConvWeights,
-    convolve,
-    feature_count,
-    flatten,
-    group_tasks,
-    input_channels,
-)
+from methods.networks.architecture import KERNEL_SIZE
+from methods.networks.conv4 import NORM_EPS, ConvWeights, convolve, feature_count, flatten, group_tasks, input_channels
 from methods.networks.normalisation import Statistics, affine, statistics
 
 

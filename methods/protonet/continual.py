@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from methods.protonet.model import ProtoNet, squared_distances
-from methods.registry import register
 from methods.sequences import ContinualMethod, Prototypes, TaskSequence
 
 
-@register("protonet-continual", "nearest running class mean in one learned embedding for all tasks")
 class ContinualProtoNet(ContinualMethod, ProtoNet):
     """`ProtoNet` with running class means: what is trained is trained once, and a sequence only adds prototypes.
 

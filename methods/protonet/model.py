@@ -1,7 +1,5 @@
 """Prototypical networks (Snell, Swersky, Zemel, NeurIPS 2017)."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -9,17 +7,9 @@ from methods.episode import Episode, members
 from methods.method import Method, Setting
 from methods.networks.conv4 import LinearWeights, NetworkWeights
 from methods.networks.embedding import Embedding
-from methods.registry import register
+from methods.protonet.config import ProtoNetConfig
 
 
-@dataclass(frozen=True)
-class ProtoNetConfig:
-    """Width of the embedding network: `channels` of each of its four blocks (the paper uses 64)."""
-
-    channels: int = 8
-
-
-@register("protonet", "nearest class mean in a learned embedding", typical=True)
 class ProtoNet(Method):
     """Classify a query by the squared Euclidean distance to the mean embedding of each class (equations 1 and 2).
 

@@ -3,55 +3,19 @@ ICLR 2018): unlabelled support images refine the prototypes.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, members
 from methods.method import Setting
-from methods.protonet.model import ProtoNet, ProtoNetConfig, squared_distances
-from methods.registry import register
+from methods.protonet.config import SemiProtoNetConfig
+from methods.protonet.model import ProtoNet, squared_distances
 
 INITIAL_RADIUS = 100.0
 """Of the distractor cluster, in the authors' code."""
 
 
-@dataclass(frozen=True)
-class SemiProtoNetConfig(ProtoNetConfig):
-    """Options.
-
-    channels: as for ProtoNet.
-    refinement: how an unlabelled image is shared out among the prototypes (sections 3.1.1 to 3.1.3): softly among all
-        classes, or also a cluster of distractors, or softly under a mask that shuts distractors out.
-    refine_in_training: False trains a ProtoNet and refines in tests only, the paper's "semi-supervised inference".
-
-    Raises:
-        ValueError: a refinement with parameters of its own that would never be trained.
-    """
-
-    refinement: Literal["soft-kmeans", "soft-kmeans-cluster", "masked"] = "soft-kmeans"
-    refine_in_training: bool = True
-
-    def __post_init__(self) -> None:
-        if not self.refine_in_training and self.refinement != "soft-kmeans":
-            raise ValueError(f"refinement {self.refinement!r} has parameters to train: it needs refine_in_training")
-
-
-@register("protonet-soft-kmeans", "prototypes refined by soft k-means on unlabelled images", refinement="soft-kmeans")
-@register(
-    "protonet-soft-kmeans-cluster",
-    "prototypes refined by soft k-means with a cluster for distractors",
-    refinement="soft-kmeans-cluster",
-)
-@register("protonet-masked", "prototypes refined by soft k-means that masks distractors", refinement="masked")
-@register(
-    "protonet-semi-inference",
-    "a ProtoNet whose prototypes are refined by soft k-means once trained",
-    refinement="soft-kmeans",
-    refine_in_training=False,
-)
 class SemiProtoNet(ProtoNet):
     """Prototypes move once towards the unlabelled images that may belong to them; queries as in ProtoNet.
 

@@ -9,7 +9,7 @@ import pytest
 from methods import registry
 from methods.search import Range, Space, spaces
 
-SEARCHED = [name for name in registry.names() if name in registry._HOMES and spaces(registry.get(name).learner.Config)]
+SEARCHED = [name for name in registry.built_in_names() if spaces(registry.get(name).config)]
 
 
 def ends(space: Space) -> tuple[object, ...]:

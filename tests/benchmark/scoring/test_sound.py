@@ -158,12 +158,10 @@ class NanInEval(Method):
 
 
 def test_a_cell_without_sound_answers_fails_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    protonet = registry.get("protonet")
-    broken = registry.Registered("protonet", protonet.learner, "", {})
+    build = registry.Registered.build
     monkeypatch.setattr(
-        registry.Registered, "build", lambda self, options, s: NanInEval(protonet.learner(self.learner.Config(), s))
+        registry.Registered, "build", lambda self, options, setting: NanInEval(build(self, options, setting))
     )
-    assert broken.learner is protonet.learner
     store = CellFolder(tmp_path / "cell")
     store.create(configure("protonet"))
     result = run(store, "cpu")

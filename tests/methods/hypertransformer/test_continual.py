@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from methods.hypertransformer.continual import ContinualConfig
+from methods.hypertransformer.continual_config import ContinualConfig
 from methods.hypertransformer.generator import conv_blocks, conv_weights
 from methods.hypertransformer.model import HyperTransformer
 from methods.networks.conv4 import flatten, trunk

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.networks.architecture import Architecture
 from methods.networks.conv4 import (
     NORM_EPS,
-    Architecture,
     ConvWeights,
     LinearWeights,
     NetworkWeights,

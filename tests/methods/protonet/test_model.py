@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.protonet.model import ProtoNet, ProtoNetConfig, prototypes, squared_distances
+from methods.protonet.config import ProtoNetConfig
+from methods.protonet.model import ProtoNet, prototypes, squared_distances
 from methods.registry import get
 from tests.methods.helpers import (
     assert_batched_equals_loop,

@@ -8,8 +8,9 @@ import pytest
 import scipy.stats
 import torch
 
-from methods.protonet.model import ProtoNet, ProtoNetConfig
-from methods.protonet.semi_supervised import SemiProtoNet, SemiProtoNetConfig
+from methods.protonet.config import ProtoNetConfig, SemiProtoNetConfig
+from methods.protonet.model import ProtoNet
+from methods.protonet.semi_supervised import SemiProtoNet
 from methods.registry import get
 from tests.methods.helpers import (
     assert_batched_equals_loop,

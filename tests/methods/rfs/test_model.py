@@ -15,7 +15,8 @@ from benchmark.cells.metrics import MetricsLine
 from benchmark.training.build import build
 from benchmark.training.trainer import Trainer
 from methods.registry import get
-from methods.rfs.model import RFS, RFSConfig, distillation, with_shifted
+from methods.rfs.config import RFSConfig
+from methods.rfs.model import RFS, distillation, with_shifted
 from tests.methods.helpers import (
     gradients,
     keep_queries,

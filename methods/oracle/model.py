@@ -1,7 +1,7 @@
 """The oracle: an ordinary network trained on all images of a task's classes, a reference for few-shot learners."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from methods.episode import UNLABELLED, Episode
 from methods.method import Method, Setting
+from methods.networks.architecture import KERNEL_SIZE
 from methods.networks.conv4 import (
-    KERNEL_SIZE,
     ConvWeights,
     LinearWeights,
     NetworkWeights,
@@ -22,31 +22,9 @@ from methods.networks.conv4 import (
     normalise,
 )
 from methods.networks.normalisation import statistics
-from methods.registry import register
+from methods.oracle.config import OracleConfig
 
 
-@dataclass(frozen=True)
-class OracleConfig:
-    """Options.
-
-    channels: width of each of the network's four convolutions.
-    steps: of Adam on all images of a task at once.
-    learning_rate: of Adam at first; it falls to zero along half a cosine.
-
-    Raises:
-        ValueError: fewer than one step.
-    """
-
-    channels: int = 8
-    steps: int = 50
-    learning_rate: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps is at least 1, not {self.steps}")
-
-
-@register("oracle", "no few-shot learner: an ordinary network trained on all other images of each task's classes")
 class Oracle(Method):
     """Trains Conv4 from scratch for each task, on all images of its classes but the queries.
 
