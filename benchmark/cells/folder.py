@@ -14,6 +14,7 @@
         test_matrices.npy         (episodes, steps, tasks) float32, of task sequences only
         result.json               benchmark.cells.result.Result, written last
         log.txt                   what the cell's process printed
+        progress                  benchmark.cells.now.Now: how far the process that writes the cell is
         lock                      held by the process that writes the cell
       superseded/<cell>-1/        an older result of the cell, kept when it was trained again
 
@@ -89,6 +90,11 @@ class CellFolder:
     def log_file(self) -> Path:
         """Output of the cell's process."""
         return self.folder / "log.txt"
+
+    @property
+    def progress_file(self) -> Path:
+        """How far the cell's process is, see `benchmark.cells.now`; means something only while the cell is running."""
+        return self.folder / "progress"
 
     def create(self, config: CellConfig) -> None:
         """Make the folder and write the configuration."""

@@ -43,6 +43,7 @@ def plan(
     from benchmark.execution import display
     from benchmark.execution.detectable import detectable
     from benchmark.execution.plan import Datasets, make_plan, measure_speed, preflight, unknown_speeds
+    from benchmark.machine.duration import duration
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
@@ -66,7 +67,7 @@ def plan(
     console.print(display.plan_table(planned))
     lefts = [p.remaining_seconds for p in planned]
     total = None if None in lefts else sum(left or 0.0 for left in lefts)
-    console.print(f"\n{len(planned)} cells, about {display.duration(total)} of training left (one core, or one GPU).")
+    console.print(f"\n{len(planned)} cells, about {duration(total)} of training left (one core, or one GPU).")
     console.print(found.sentence)
 
 
@@ -102,9 +103,10 @@ def run(
 
     Results that were made from something else (a plugin since edited, another default) are kept aside and made again.
     """
-    from benchmark.execution.display import RunDisplay, duration
+    from benchmark.execution.display import RunDisplay
     from benchmark.execution.local import execute
     from benchmark.execution.plan import make_plan, preflight
+    from benchmark.machine.duration import duration
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
@@ -133,7 +135,8 @@ def run(
     with open_tracking(mlflow, read, experiment, track) as mirror:
         events = execute([p.store for p in todo], workers=workers, device=device)
         try:
-            for event in RunDisplay(console, [p.store for p in todo]).follow(events):
+            expected = {p.store.folder.name: p.remaining_seconds for p in todo if p.remaining_seconds is not None}
+            for event in RunDisplay(console, [p.store for p in todo], expected).follow(events):
                 if mirror is not None:
                     mirror.follow(event)
         except KeyboardInterrupt:

@@ -20,6 +20,7 @@ from benchmark.cells.folder import CellFolder
 from benchmark.cells.identity import origin_today
 from benchmark.cells.lock import Held
 from benchmark.cells.metrics import MEMORY, PROCESSOR, MetricsLine, lines
+from benchmark.cells.now import Now, Teller
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError
 from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS
@@ -110,6 +111,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     from benchmark import data
     from benchmark.episodes.draw import stream
     from benchmark.episodes.sampling import sample
+    from benchmark.execution import watched
     from benchmark.machine import provenance
     from benchmark.scoring import scoring
     from benchmark.scoring.frozen import run_frozen_test
@@ -117,6 +119,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
+    teller = Teller(store.progress_file)
     if not store.last_checkpoint.exists():
         store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile
@@ -128,14 +131,17 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     method.to(device)
     train, validation = (dataset.splits[name].to(device) for name in ("train", "validation"))
     keeper = FolderKeeper(store, setting_of(config, dataset), held, device)
-    progress = _train(store, config, method, train, validation, keeper)
+    progress = _train(store, config, method, train, validation, keeper, teller)
 
     _load(method, store.best_checkpoint)
     tested = None
     if not config.tuning:
         # Only now do test images exist in this process's hands: nothing before could have looked at them.
         members = {step: _load(copy.deepcopy(method), store.member_checkpoint(step)) for _, step in progress.members}
-        tested = run_frozen_test(config, method, members, dataset.splits["test"].to(device), dataset.sha256)
+        chosen = progress.best_accuracy if progress.step else None
+        trained = Now(step=progress.step, steps=progress.steps, accuracy=chosen)
+        with watched.told_test([method, *members.values()], trained, config.test.episodes, teller):
+            tested = run_frozen_test(config, method, members, dataset.splits["test"].to(device), dataset.sha256)
     single = config.test_episodes.model_copy(update={"tasks": 1})
     some = sample(validation, single, stream("validation", 0), 0, 4)
     result = Result(
@@ -197,25 +203,28 @@ def _train(
     train: "ClassImages",
     validation: "ClassImages",
     keeper: "FolderKeeper",
+    teller: Teller,
 ) -> "Progress":
     """Train from wherever the cell stands; a method without anything to train is left as it is."""
     from benchmark.cells import checkpoint
+    from benchmark.execution.watched import WatchedTrainer
     from benchmark.scoring.sound import check_weights
     from benchmark.training import kernel
-    from benchmark.training.trainer import Progress, Trainer
+    from benchmark.training.trainer import Progress
     from methods.compiled import library
 
     if not method.learned_parameters():
         check_weights(method)
         keeper.keep_best(method.state_dict())
         return Progress(steps=0, batch=0)
-    trainer = Trainer(config, method, train, validation)
+    trainer = WatchedTrainer(config, method, train, validation, teller)
     if store.last_checkpoint.exists():
         trainer.restore(checkpoint.load(store.last_checkpoint, train.device))
         if trainer.progress.step > 0:
             library.choose(kernel.continue_with(trainer.progress.kernels))
         store.drop_metrics_after(trainer.progress.step)
         _check_complete(store, config, trainer.progress.step)
+        trainer.remember(next(reversed(store.metrics()), None))
     else:
         store.write_metrics([])  # of an attempt that ended before its first checkpoint
         if not trainer.decided:

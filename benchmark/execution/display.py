@@ -1,21 +1,23 @@
-"""What the terminal shows: a live table where there is one, plain lines in a log."""
+"""What the terminal shows of a plan and of a run: bars that move where it can, plain lines in a log."""
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import CellFolder
-from benchmark.cells.metrics import MetricsLine
+from benchmark.cells.now import Now, read_now
 from benchmark.errors import UserError
+from benchmark.execution.bars import progress_bars, progress_texts, short_names
 from benchmark.execution.engine import Event
 from benchmark.execution.plan import PlannedCell
+from benchmark.machine.duration import duration
 
-_REFRESH_SECONDS = 2.0
+_REFRESH_SECONDS = 1.0
 _MARKS = {
     "done": "[green]done[/]",
     "failed": "[red]failed[/]",
@@ -25,15 +27,6 @@ _MARKS = {
 }
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3.4 h; `?` when unknown."""
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def plan_table(planned: Sequence[PlannedCell]) -> Table:
     """One row per cell: state and what remains to be trained."""
     table = Table(box=None, header_style="bold")
@@ -41,75 +34,97 @@ def plan_table(planned: Sequence[PlannedCell]) -> Table:
         table.add_column(column, justify="right" if column == "left" else "left", overflow="fold")
     for cell in planned:
         left = "" if cell.remaining_seconds == 0 else duration(cell.remaining_seconds)
-        table.add_row(cell.store.folder.name, _MARKS.get(cell.state, cell.state), left, cell.note)
+        now = read_now(cell.store.progress_file) if cell.state == "running" else None
+        note = ", ".join(filter(None, progress_texts(now))) if now else cell.note
+        table.add_row(cell.store.folder.name, _MARKS.get(cell.state, cell.state), left, note)
     return table
 
 
 class RunDisplay:
-    """Follows a run of cells."""
+    """Follows a run of cells.
 
-    def __init__(self, console: Console, cells: Sequence[CellFolder]) -> None:
+    On a terminal finished cells become lines above a bar for each that is running; in a log there is a line when a cell
+    starts or ends, and one a minute for each that is running.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        cells: Sequence[CellFolder],
+        expected: Mapping[str, float] | None = None,
+        *,
+        log_seconds: float = 60.0,
+    ) -> None:
+        """`expected` has seconds by the names of folders, of cells whose cost is known; log lines come so often."""
         self._console, self._cells = console, list(cells)
-        self._configs: dict[str, CellConfig] = {}
-        self._notes: dict[str, str] = {}
-        self._running: set[str] = set()
+        self._expected = expected
+        self._labels = short_names(cell.folder.name for cell in cells)
+        self._log_seconds = log_seconds
+        self._running: dict[str, CellFolder] = {}
         self._ended: set[str] = set()
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._drawn = 0.0
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
+        self._shown = time.monotonic()
 
     def follow(self, events: Iterable[Event]) -> Iterable[Event]:
         """Pass events on while showing them."""
-        if self._live is None:
-            yield from map(self._plain, events)
-            return
-        with self._live:
+        with self._live or contextlib.nullcontext():
             for event in events:
-                self._draw(event)
+                self._note(event)
+                self._refresh(changed=event.kind != "tick")
                 yield event
 
-    def _plain(self, event: Event) -> Event:
-        if event.cell is not None:
-            name = event.cell.folder.name
-            if event.kind == "started":
+    def _note(self, event: Event) -> None:
+        if event.cell is None:
+            return
+        name = event.cell.folder.name
+        if event.kind == "started":
+            self._running[name] = event.cell
+            if self._live is None:
                 self._console.print(f"started  {name}", highlight=False)
-            else:
-                self._ended.add(name)
-                count = f"[{len(self._ended)}/{len(self._cells)}]"
-                self._console.print(f"ended    {name}  {count}  {_outcome(event)}", highlight=False, markup=False)
-        return event
+            return
+        self._running.pop(name, None)
+        self._ended.add(name)
+        if self._live is not None:
+            self._live.update(self._drawn())  # else it would be drawn once more below the line that says it has ended
+        count = f"[{len(self._ended)}/{len(self._cells)}]"
+        self._console.print(f"ended    {name}  {count}  {_outcome(event)}", highlight=False, markup=False)
 
-    def _draw(self, event: Event) -> None:
-        if event.cell is not None:
-            name = event.cell.folder.name
-            (self._running.add if event.kind == "started" else self._running.discard)(name)
-            if event.kind == "started":
-                with contextlib.suppress(OSError):  # somebody deletes the folder at this moment
-                    self._configs[name] = event.cell.config()
-            if event.kind == "ended":
-                self._ended.add(name)
-                self._notes[name] = _outcome(event)
-        assert self._live is not None
-        if event.kind != "tick" or time.monotonic() - self._drawn > _REFRESH_SECONDS:
-            self._drawn = time.monotonic()
-            self._live.update(self._table(), refresh=True)
+    def _refresh(self, *, changed: bool) -> None:
+        since = time.monotonic() - self._shown
+        if self._live is None:
+            if since >= self._log_seconds:
+                self._shown = time.monotonic()
+                for name, now in self._states().items():
+                    told = "  ".join(filter(None, progress_texts(now)))
+                    self._console.print(f"running  {name}  {told}", highlight=False, markup=False)
+        elif changed or since >= _REFRESH_SECONDS:
+            self._shown = time.monotonic()
+            self._live.update(self._drawn(), refresh=True)
 
-    def _table(self) -> Table:
-        table = Table(box=None, header_style="bold")
-        for column in ("cell", "state", "trained", "validation", ""):
-            table.add_column(column, justify="right" if column in ("trained", "validation") else "left")
-        for cell in self._cells:
-            name = cell.folder.name
-            if name in self._running:
-                last = next(reversed(cell.metrics()), None)
-                config = self._configs.get(name)
-                share = f"{_share(config, last):.0%}" if last and config else "0%"
-                accuracy = f"{last.accuracy:.1%}" if last and last.accuracy is not None else ""
-                table.add_row(name, _MARKS["running"], share, accuracy, "")
-            elif name in self._ended:
-                table.add_row(name, "ended", "", "", self._notes[name])
-            else:
-                table.add_row(name, "[dim]waiting[/]", "", "", "")
-        return table
+    def _states(self) -> dict[str, Now]:
+        return {name: read_now(cell.progress_file) or Now() for name, cell in self._running.items()}
+
+    def _drawn(self) -> RenderableType:
+        states = self._states()
+        if not states:
+            return ""
+        waiting = len(self._cells) - len(self._ended) - len(states)
+        parts = [f"{len(self._ended)} of {len(self._cells)} ended", f"{len(states)} running"]
+        parts += [f"{waiting} waiting"] if waiting > 0 else []
+        left = self._seconds_left(states)
+        parts += [] if left is None else [f"about {duration(left)} left"]
+        named = {self._labels.get(name, name): now for name, now in states.items()}
+        return Group(Text(", ".join(parts), style="dim"), progress_bars(named, self._console.width))
+
+    def _seconds_left(self, states: Mapping[str, Now]) -> float | None:
+        """Of the whole run, if that is known of every cell: as if as many cells as now were running all the time."""
+        found = [now.seconds_left for now in states.values()]
+        waiting = [c.folder.name for c in self._cells if c.folder.name not in self._ended | self._running.keys()]
+        found += [None if self._expected is None else self._expected.get(name) for name in waiting]
+        known = [seconds for seconds in found if seconds is not None]
+        if len(known) < len(found):
+            return None
+        return max(sum(known) / len(states), *(now.seconds_left or 0.0 for now in states.values()))
 
 
 def _outcome(event: Event) -> str:
@@ -121,11 +136,3 @@ def _outcome(event: Event) -> str:
     if result is None:
         return f"not finished: {event.note}"
     return f"test accuracy {result.test.accuracy:.1%}" if result.test is not None else f"FAILED: {event.note}"
-
-
-def _share(config: CellConfig, line: MetricsLine) -> float:
-    """How much of its budget a cell has used."""
-    if config.train.steps is not None:
-        return line.step / config.train.steps
-    assert config.train.minutes is not None
-    return min(1.0, line.train_seconds / (config.train.minutes * 60))
