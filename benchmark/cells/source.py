@@ -21,7 +21,7 @@ ROOMS = ("episodes", "training", "scoring", "data/pixels")
 """Of `benchmark`, what every number depends on. What datasets read has its own fingerprint, of its content; the rest
 runs, keeps, compares and shows."""
 
-FILES = ("data/dataset.py", "data/splits.py")
+FILES = ("data/dataset.py", "data/shared.py", "data/splits.py")
 """Of `benchmark`, what it depends on besides."""
 
 _REGISTRY = "methods.registry"

@@ -10,10 +10,12 @@ from torch import Tensor
 from benchmark import data
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import domains_of, draw, stream
+from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection.figures import draw_attention, draw_variation, draw_weights
 from benchmark.machine.files import make_folder
+from benchmark.scoring.sound import sound_logits
 from benchmark.scoring.swap_test import SwapTest, swap_test
 from benchmark.trained.run import TrainedRun
 from methods import registry
@@ -81,7 +83,8 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     images, shape = data.load(config.dataset).splits["test"], config.test_episodes
     test = stream("test", config.test.seed)
     drawn = draw(images, shape.whole, test, torch.tensor([index]))
-    episode = sample(images, shape, test, index, 1)
+    exam = examine(sample(images, shape, test, index, 1), test, index)
+    episode = exam.episode
     parts = [method.generated_weights(sample(images, shape, test, i, 16)) for i in range(0, VARIATION_EPISODES, 16)]
     written_for_each = {name: torch.cat([one[name] for one in parts]) for name in parts[0]}
     variation = {name: float(variation_share(weights)) for name, weights in written_for_each.items()}
@@ -114,7 +117,7 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     return Inspection(
         episode=index,
         class_names=tuple(images.names[int(c) % len(images.names)] for c in drawn.classes[0, : episode.ways]),
-        accuracy=float((method(episode).argmax(-1) == episode.query_labels).float().mean()),
+        accuracy=float((sound_logits(method, episode).argmax(-1) == exam.labels).float().mean()),
         variation_share=variation,
         domain_share=between_domains,
         swap=swap_test(method, images, shape, test, VARIATION_EPISODES),

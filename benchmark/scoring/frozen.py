@@ -9,6 +9,7 @@ from benchmark.cells.config import CellConfig
 from benchmark.cells.result import Continual, EnsembleScore, TestScore
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import stream
+from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import fingerprint, sample
 from benchmark.scoring import forgetting, scoring
 from benchmark.scoring.ensemble import Ensemble
@@ -61,7 +62,7 @@ def _follow(
     frozen = stream("test", config.test.seed)
     matrices = scoring.accuracy_matrices(method, test, shape, frozen, count)
     mean = matrices.mean(axis=0, dtype="float64")
-    one = TaskSequence.of(sample(test, shape, frozen, 0, 1))
+    one = TaskSequence.of(examine(sample(test, shape, frozen, 0, 1), frozen, 0).episode)
     record = Continual(
         average_accuracy=tuple(forgetting.average_accuracy(mean).tolist()),
         forgetting=tuple(forgetting.forgetting(mean).tolist()),

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from benchmark.errors import UserError
+from benchmark.machine.faults import blamed
 from benchmark.scoring.sound import sound_logits
 from benchmark.trained.pictures import Invert, Queries, Support, read_queries, read_support
 from benchmark.trained.run import TrainedRun
@@ -51,12 +54,26 @@ def classify(
     """
     support = read_support(run, support_folder, invert, unlabelled_folder)
     queries = read_queries(run, query_folder, invert)
-    probabilities = sound_logits(run.method, _episode(support, queries))[0].softmax(-1).tolist()
+    probabilities = _logits(run, _episode(support, queries))[0].softmax(-1).tolist()
     predictions = []
     for file, row in zip(queries.files, probabilities, strict=True):
         by_name = dict(zip(support.class_names, row, strict=True))
         predictions.append(Prediction(file, max(by_name, key=by_name.__getitem__), by_name))
     return Predictions(tuple(predictions), queries.unreadable, tuple(_notes(run, support, queries)))
+
+
+def _logits(run: TrainedRun, episode: Episode) -> Tensor:
+    """Logits (1, Q, N); what a method cannot cope with is one line."""
+    try:
+        return sound_logits(run.method, episode)
+    except UserError:
+        raise
+    except Exception as error:
+        place, text = blamed(error, map(Path, run.config.plugins))
+        if "more than 1 value per channel" in text and episode.query_labels.shape[1] == 1:
+            text = "it is transductive here, and one picture has no other to be normalised with; give it two or more"
+        where = f"{place}: " if place else ""
+        raise UserError(f"{run.config.method} cannot classify these pictures: {where}{text}") from error
 
 
 def _episode(support: Support, queries: Queries) -> Episode:
@@ -77,4 +94,9 @@ def _notes(run: TrainedRun, support: Support, queries: Queries) -> list[str]:
         notes.append(f"the run was trained with {run.setting.shots} picture(s) per class; these have {given}")
     if bool((support.labels == UNLABELLED).any()) and run.config.episodes.unlabelled == 0:
         notes.append("the run was trained without unlabelled pictures, so what it makes of yours is untested")
+    trained, given = run.config.episodes.unlabelled, int((support.labels == UNLABELLED).sum())
+    if trained and given != trained * len(support.class_names):
+        notes.append(
+            f"the run was trained with {trained} unlabelled picture(s) per class; these are {given or 'none'} in all"
+        )
     return notes

@@ -18,6 +18,7 @@ from benchmark.cells import metrics
 from benchmark.cells.config import CellConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.episodes.draw import stream
+from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample
 from benchmark.machine.clock import clock
 from benchmark.scoring.scoring import accuracies
@@ -242,7 +243,8 @@ class Trainer:
     def _diagnostics(self) -> dict[str, float]:
         """What the method says about itself on the first validation episodes, in `eval` mode."""
         shape, validation = self.config.test_episodes, stream("validation", 0)
-        return self.method.diagnostics(sample(self.validation_images, shape, validation, 0, DIAGNOSTIC_EPISODES))
+        some = sample(self.validation_images, shape, validation, 0, DIAGNOSTIC_EPISODES)
+        return self.method.diagnostics(examine(some, validation, 0).episode)
 
     def _swap_test(self) -> dict[str, float]:
         """What exchanged kernels cost on the first validation episodes, for methods that have any."""

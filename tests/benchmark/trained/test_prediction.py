@@ -1,6 +1,7 @@
 """A user's own pictures: folders in, labels out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,10 @@ def test_unlabelled_pictures_join_the_support_set(tmp_path: Path) -> None:
     without, informed = classify(run, support, query), classify(run, support, query, unlabelled_folder=query)
     assert without.predictions[0].probabilities != informed.predictions[0].probabilities
     assert any("trained without unlabelled pictures" in note for note in informed.notes)
+    semi = replace(run, config=configure("ht-logits", episodes={"ways": 5, "shots": 1, "queries": 3, "unlabelled": 2}))
+    said = "trained with 2 unlabelled picture(s) per class; these are "
+    assert any(said + "none in all" in note for note in classify(semi, support, query).notes)
+    assert not any(said in note for note in classify(semi, support, query, unlabelled_folder=query).notes)
     with pytest.raises(UserError, match=r"--unlabelled .*nowhere is not a folder"):
         read_support(run, support, "auto", tmp_path / "nowhere")
 
