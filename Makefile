@@ -10,13 +10,14 @@ REQUIREMENTS := requirements.txt requirements-test.txt requirements-nodeps.txt c
 # One thread per process: two torch threads on busy cores are several times slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test campaign lint format
+.PHONY: help setup demo test docs campaign lint format
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make setup   install everything into .venv (6.6 GB; does nothing when nothing changed)'
 	@echo 'make demo    setup, then a small grid from training to the report'
 	@echo 'make test    setup, then the tests; choose some with PYTEST_ARGS="tests/methods -x"'
+	@echo 'make docs    setup, then the documentation, into site/'
 	@echo 'make campaign  setup, then faults of every kind for about 20 minutes; writes results/reliability'
 	@echo 'make lint    setup, then ruff and mypy'
 	@echo 'make format  setup, then let ruff rewrite the code'
@@ -53,6 +54,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: setup
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'Written to site/; open site/index.html'
 
 campaign: setup
 	$(BIN)/python -m tests.campaigns $(CAMPAIGN_ARGS)

@@ -20,7 +20,7 @@ from methods import registry
 
 SECTIONS = ("dataset", "episodes", "model", "train", "test")
 _SCALARS = ("seed", "timeout_minutes")
-_TOP_LEVEL = (
+TOP_LEVEL = (
     "name",
     *SECTIONS,
     "method",
@@ -73,7 +73,7 @@ def _check_keys(data: dict[str, Any], where: KeyPath, known: tuple[str, ...], pr
 
 def read_name(data: dict[str, Any], problems: Problems) -> str:
     """The grid's name. Checks the other top-level keys too."""
-    _check_keys(data, (), _TOP_LEVEL, problems)
+    _check_keys(data, (), TOP_LEVEL, problems)
     name = data.get("name")
     if name is None:
         problems.add(
