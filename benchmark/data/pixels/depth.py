@@ -20,7 +20,8 @@ LARGEST_DARK = 4095
 
 def raw_mode(image: Image.Image) -> str:
     """How an opened picture's pixels lie in its file, as Pillow calls it ("I;12", "RGB;16B"); "" once it is loaded."""
-    arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
+    tile = getattr(image, "tile", None)
+    arguments = tile[0][3] if tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
@@ -65,5 +66,6 @@ _DARK = (
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:
     """Of each channel that is not transparency."""
     channels = image.getbands()
-    found = image.getextrema() if len(channels) > 1 else (image.getextrema(),)
-    return [(int(low), int(high)) for name, (low, high) in zip(channels, found, strict=True) if name != "A"]
+    pixels = np.asarray(image).reshape(-1, len(channels))
+    lowest, highest = pixels.min(0), pixels.max(0)
+    return [(int(lowest[i]), int(highest[i])) for i, name in enumerate(channels) if name != "A"]

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -139,9 +140,13 @@ def test_impossible_episodes_are_refused_as_in_a_grid(tmp_path: Path, every: boo
         profile(method=["protonet"], queries=60, device="cpu", every=every, out=tmp_path / "out")
     with pytest.raises(UserError, match="5000 ways are impossible: the train split has 4000 classes"):
         profile(method=["protonet"], ways=5000, device="cpu", every=every, out=tmp_path / "out")
-    for option, value, said in (("ways", 10**5, "--ways should be at most 10000"), ("batch", 10**9, "--batch: ")):
+    absurd: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"ways": 10**5}, "--ways should be at most 10000"),
+        ({"batch": 10**9}, "--batch: "),
+    )
+    for option, said in absurd:
         with pytest.raises(UserError, match=said) as caught:
-            profile(method=["protonet"], device="cpu", every=every, out=tmp_path / "out", **{option: value})
+            profile(method=["protonet"], device="cpu", every=every, out=tmp_path / "out", **option)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="episodes need 61 images"):
