@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from benchmark.cells.result import TestScore
 from benchmark.errors import UserError
@@ -63,6 +64,20 @@ def parse_npy(content: bytes, what: str) -> NDArray[np.float32]:
         reason = " ".join(str(error).split())[:200]
         raise DamagedError(f"{what} is no array of float32 numbers ({reason})") from error
     return values
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def brief(error: Exception) -> str:
+    """What is wrong with a file, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}"
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def check_sha256(path: Path, found: str, recorded: str | None) -> None:

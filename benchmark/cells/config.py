@@ -8,11 +8,18 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, field_validator, model_validator
+from pydantic import (
+    Field,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from benchmark.cells.names import checked_name
-from benchmark.data.configs import DatasetConfig
+from benchmark.data.configs import DatasetConfig, TestDataConfig
 from benchmark.machine.frozen import Frozen
 
 LONGEST = 10**9
@@ -138,6 +145,37 @@ class TestConfig(Frozen):
     ensemble: int | None = Field(None, ge=1, le=1_000)
 
 
+class FurtherTest(Frozen):
+    """One more frozen test of a finished training, with everything that determines its episodes written out.
+
+    `benchmark.cells.further` makes it from what a grid says. `name` is what tables call it. `content` is of a user's
+    own pictures, as in `CellConfig`. `step` is None for the weights that the finished training chose on validation,
+    else those after so many steps are tested (`htbench evaluate`).
+    """
+
+    name: str = Field(min_length=1, max_length=200)
+    dataset: Annotated[TestDataConfig, Field(discriminator="name")]
+    episodes: EpisodesConfig
+    count: int = Field(ge=2, le=1_000_000)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
+    content: str | None = None
+    step: int | None = Field(None, ge=0, le=LONGEST)
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that identify the test, whatever it is called: a hash of what its episodes depend on."""
+        settings = self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={
+                "name": True,
+                "dataset": {"path"} if self.content is not None else set(),
+                "episodes": {"scenario"} if self.episodes.tasks == 1 else set(),
+            },
+        )
+        return hashlib.sha256(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
 class TuneConfig(Frozen):
     """Equal tuning: `trials` for every method, each trained for `minutes` or `steps` (default: as the grid says)."""
 
@@ -159,6 +197,9 @@ class CellConfig(Frozen):
     `tuning` marks a trial of `htbench tune`: it is scored on validation episodes and never sees the test split.
     `content` is the SHA-256 of a user's own pictures, which identifies them instead of `dataset.path`; see
     `benchmark.data.fingerprint`.
+
+    `tests` are further tests of the same training. They do not identify the cell, as none of its numbers depends on
+    them: each has a key of its own, and is scored when it is asked for, before or after others.
     """
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
@@ -172,6 +213,13 @@ class CellConfig(Frozen):
     plugins: tuple[str, ...] = ()
     tuning: bool = False
     content: str | None = None
+    tests: tuple[FurtherTest, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records from before there were further tests stay the same to the last byte."""
+        values: dict[str, Any] = dump(self)
+        return values if self.tests else {name: value for name, value in values.items() if name != "tests"}
 
     @field_validator("method")
     @classmethod
@@ -213,6 +261,7 @@ class CellConfig(Frozen):
             exclude={
                 "timeout_minutes": True,
                 "plugins": True,
+                "tests": True,
                 "dataset": unused_data,
                 "train": unused,
                 "test": unused_test,

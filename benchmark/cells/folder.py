@@ -13,6 +13,9 @@
         ensemble_accuracy.npy     (episodes,) float32, with test.ensemble only
         test_matrices.npy         (episodes, steps, tasks) float32, of task sequences only
         result.json               benchmark.cells.result.Result, written last
+        tests/<key>.json          benchmark.cells.result.TestRecord of a further test, written after its scores
+        tests/<key>.npy           (episodes,) float32
+        tests/lock                held by the process that writes these: an evaluation beside training, or the cell's
         log.txt                   what the cell's process printed
         progress                  benchmark.cells.now.Now: how far the process that writes the cell is
         lock                      held by the process that writes the cell
@@ -22,7 +25,6 @@ Files are written under a temporary name, flushed and renamed: whatever is there
 """
 
 import contextlib
-import hashlib
 import itertools
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -34,13 +36,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, npy_bytes, read_npy
-from benchmark.cells.config import CellConfig
+from benchmark.cells.arrays import (
+    DamagedError,
+    brief,
+    check_accuracy,
+    check_matrices,
+    check_sha256,
+    file_sha256,
+    npy_bytes,
+    read_npy,
+)
+from benchmark.cells.config import CellConfig, FurtherTest
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.lock import Held, held, is_held
 from benchmark.cells.metrics import MetricsLine, lines
+from benchmark.cells.metrics_file import read_metrics
 from benchmark.cells.names import checked_name
-from benchmark.cells.result import FORMAT, Origin, Result
+from benchmark.cells.records import read_record
+from benchmark.cells.result import Origin, Result
+from benchmark.cells.tests_folder import TestsFolder
 from benchmark.data.configs import FolderConfig
 from benchmark.errors import UserError
 from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
@@ -48,6 +62,7 @@ from benchmark.machine.files import make_folder, parse_json, write_text, write_w
 SUPERSEDED = "superseded"
 """Where older results of cells are kept."""
 
+BEST_CHECKPOINT = "best.pt"
 TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"
 
 State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
@@ -74,7 +89,7 @@ class CellFolder:
     @property
     def best_checkpoint(self) -> Path:
         """The weights chosen on validation."""
-        return self.folder / "best.pt"
+        return self.folder / BEST_CHECKPOINT
 
     def member_checkpoint(self, step: int) -> Path:
         """The weights after a step, kept for the ensemble."""
@@ -85,6 +100,16 @@ class CellFolder:
         kept = {self.member_checkpoint(step) for step in steps}
         for path in set(self.folder.glob("member-*.pt")) - kept:
             path.unlink()
+
+    @property
+    def tests(self) -> TestsFolder:
+        """Where its further tests are."""
+        return TestsFolder(self.folder / "tests")
+
+    @property
+    def member_steps(self) -> list[int]:
+        """After how many steps there are weights for the ensemble."""
+        return sorted(int(path.stem.partition("-")[2]) for path in self.folder.glob("member-*.pt"))
 
     @property
     def log_file(self) -> Path:
@@ -136,7 +161,17 @@ class CellFolder:
         try:
             return CellConfig.model_validate(parse_json(path.read_bytes()))
         except (ValueError, ValidationError, IsADirectoryError, PermissionError) as error:
-            raise DamagedError(f"{path} is damaged or of another version ({_brief(error)})") from error
+            raise DamagedError(f"{path} is damaged or of another version ({brief(error)})") from error
+
+    def plan_tests(self, tests: tuple[FurtherTest, ...]) -> None:
+        """Let a finished cell have these further tests, to be scored by a process that runs it.
+
+        Raises:
+            UserError: another process is writing this cell.
+        """
+        with self.lock():
+            config = self.config().model_copy(update={"tests": tests})
+            write_text(self.folder / "cell.json", config.model_dump_json(indent=1))
 
     def write_origin(self, origin: Origin) -> None:
         """Keep what training starts from, for its record."""
@@ -154,7 +189,7 @@ class CellFolder:
         except FileNotFoundError:
             return Origin()
         except (OSError, ValueError, ValidationError) as error:
-            raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
+            raise DamagedError(f"{path} is damaged ({brief(error)})") from error
 
     def set_aside(self, *, planned: bytes | None) -> Path | None:
         """Move the folder out of the way, into `superseded/` beside it, and return where it is now.
@@ -165,7 +200,7 @@ class CellFolder:
             UserError: another process is writing this cell, or it cannot be moved.
         """
         kept = self.folder.parent / SUPERSEDED
-        with self.lock():
+        with self.lock(), self.tests.lock_if_any():
             if self.record() != planned:
                 return None
             try:
@@ -215,20 +250,9 @@ class CellFolder:
             DamagedError: the record is damaged, not of this cell, or was written by a newer htbench.
         """
         path = self.folder / "result.json"
-        if not path.exists():
+        result = read_record(path, Result)
+        if result is None:
             return None
-        try:
-            record = parse_json(path.read_bytes())
-            if not isinstance(record, dict):
-                raise ValueError("it holds no record")
-            written = record.get("format", 0)
-            if isinstance(written, int) and written > FORMAT:
-                raise DamagedError(
-                    f"{path} was written by a newer htbench (format {written}, this one reads {FORMAT}); upgrade"
-                )
-            result = Result.model_validate(record)
-        except (OSError, ValueError, ValidationError) as error:
-            raise DamagedError(f"{path} is damaged ({_brief(error)})") from error
         if result.failure is None and result.test is None and result.training is None:
             raise DamagedError(f"{path} is damaged (it has neither numbers nor a failure)")
         return result
@@ -315,20 +339,7 @@ class CellFolder:
         Raises:
             DamagedError: some other line is none of metrics.
         """
-        if not self.metrics_file.exists():
-            return []
-        try:
-            content = self.metrics_file.read_bytes().splitlines(keepends=True)
-        except OSError as error:
-            raise DamagedError(f"{self.metrics_file} cannot be read: {error.strerror}") from error
-        found = []
-        for number, line in enumerate(content, 1):
-            try:
-                found.append(MetricsLine.from_json(line.decode()))
-            except ValueError as error:
-                if number < len(content) or line.endswith(b"\n"):
-                    raise DamagedError(f"{self.metrics_file} is damaged in line {number} ({_brief(error)})") from error
-        return found
+        return read_metrics(self.metrics_file)
 
     def write_metrics(self, metrics: Iterable[MetricsLine]) -> None:
         """Write all lines anew."""
@@ -353,20 +364,6 @@ class CellFolder:
     def is_locked(self) -> bool:
         """Whether some process is writing this cell."""
         return is_held(self.folder)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as `sha256sum` prints it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _brief(error: Exception) -> str:
-    """An error in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}"
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from benchmark.cells.config import FurtherTest
 from benchmark.machine.frozen import Frozen
 
 FORMAT = 1
@@ -155,3 +156,35 @@ class Result(Frozen):
     def state(self) -> Literal["done", "failed"]:
         """Whether the cell finished with numbers."""
         return "failed" if self.failure else "done"
+
+
+class TestRecord(Frozen):
+    """The record of a further test; either `failure` or `score` is set.
+
+    Attributes:
+        key: of the test.
+        cell: key of the cell whose method was tested.
+        test: the test.
+        weights: SHA-256 of the file with the weights that were tested, and after how many steps they were.
+        score: as of the cell's own test; its values are in the file named after the key.
+        solver_parameters: numbers in the network that classifies the queries of one of its tasks.
+        sha256: of that file.
+        data: what it was tested on.
+        origin: the code it was tested with; the options are the cell's.
+    """
+
+    __test__ = False  # not a pytest class
+
+    format: int = FORMAT
+    key: str
+    cell: str
+    test: FurtherTest
+    weights: str
+    step: int
+    failure: Failure | None = None
+    score: TestScore | None = None
+    solver_parameters: int | None = None
+    sha256: str | None = None
+    data: Data | None = None
+    provenance: Provenance | None = None
+    origin: Origin = Origin()

@@ -12,7 +12,9 @@ from benchmark.errors import UserError
 from benchmark.machine.faults import blamed
 
 if TYPE_CHECKING:
+    from benchmark.data.configs import TestDataConfig
     from benchmark.data.dataset import Dataset
+    from benchmark.data.official import OfficialRuns
 
 
 def data(
@@ -25,14 +27,16 @@ def data(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch and prepare a grid's dataset, and say what is in it: what is used, ignored, suspicious or refused."""
+    """Fetch and prepare what a grid uses, and say what is in it: what is used, ignored, suspicious or refused."""
     from benchmark import data as datasets
     from benchmark.data.files.class_folders import account
     from benchmark.data.files.trust import trusting
 
     _, cells, _ = open_grid(grid, RUNS, None)
     facts: list[dict[str, Any]] = []
-    for config in {c.dataset.model_dump_json(): c.dataset for c in cells}.values():
+    wanted: list[TestDataConfig] = [config.dataset for config in cells]
+    wanted += [test.dataset for config in cells for test in config.tests]
+    for config in {one.model_dump_json(): one for one in wanted}.values():
         folders = datasets.account(config)
         facts.append({**config.model_dump(mode="json"), "folders": {s: f.facts() for s, f in folders.items()}})
         if not as_json:
@@ -40,7 +44,7 @@ def data(
                 console.print(line, highlight=False, markup=False)
         try:
             with trusting() if trust else contextlib.nullcontext():
-                dataset = datasets.load(config)
+                dataset = datasets.load_test(config)
         except UserError:
             if as_json:  # what is refused, and why, is in it
                 print(json.dumps(facts, indent=1))
@@ -57,8 +61,14 @@ def data(
         print(json.dumps(facts, indent=1))
 
 
-def _show(dataset: "Dataset") -> None:
+def _show(dataset: "Dataset | OfficialRuns") -> None:
+    from benchmark.data.official import OfficialRuns
+
     console.print(f"{dataset.name}  sha256 {dataset.sha256}", highlight=False)
+    if isinstance(dataset, OfficialRuns):
+        tasks, ways, *size = dataset.support.shape
+        console.print(f"  {tasks} tasks of {ways} classes, images of {'x'.join(map(str, size))}", highlight=False)
+        return
     if dataset.files_sha256:
         console.print(f"  files sha256 {dataset.files_sha256}", highlight=False)
     console.print(f"  class split sha256 {dataset.split_sha256}", highlight=False)

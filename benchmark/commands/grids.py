@@ -81,6 +81,16 @@ def _cell_json(planned: "PlannedCell") -> dict[str, Any]:
         "stale": planned.stale,
         "remaining_seconds": planned.remaining_seconds,
         "accuracy": result.test.accuracy if result and result.test else None,
+        "tests": [
+            {
+                "name": one.label,
+                "key": one.test.key,
+                "state": one.state,
+                "note": one.note,
+                "accuracy": one.record.score.accuracy if one.record and one.record.score else None,
+            }
+            for one in planned.tests
+        ],
         "config": planned.config.model_dump(mode="json"),
     }
 
@@ -116,11 +126,17 @@ def run(
         raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
     kept = {"done"} if retry_failed else {"done", "failed", "damaged"}
     todo = [p for p in planned if p.state not in kept or (p.stale and stale)]
+    to_test = [(p, tests) for p in planned if p not in todo
+               and (tests := p.tests_to_score(retry_failed=retry_failed, stale=stale))]  # fmt: skip
     device = resolve_device(device)
     arithmetic = resolve_kernel(kernel)
-    preflight([p.config for p in todo])
+    preflight([p.config for p in todo + [p for p, _ in to_test]])
     todo = [p for p in todo if _made_ready(p, records[p.config.key])]
-    if todo:
+    for cell, tests in to_test:
+        cell.store.plan_tests(cell.config.tests)
+        for test in tests:
+            cell.store.tests.forget(test.test.key)
+    if todo or to_test:
         experiment.write_grid(read.text)
     workers = resolve_workers(workers, device)
     lefts = [p.remaining_seconds for p in todo]
@@ -130,6 +146,10 @@ def run(
         + ("" if total is None else f", about {duration(total)} of training"),
         highlight=False,
     )
+    if to_test:
+        count = sum(len(tests) for _, tests in to_test)
+        console.print(f"{count} further tests of {len(to_test)} finished cells to score, without training them again")
+    todo += [cell for cell, _ in to_test]
     if todo and device == "cpu":
         console.print(f"kernel: {arithmetic}", highlight=False, markup=False)
     with open_tracking(mlflow, read, experiment, track) as mirror:
@@ -144,10 +164,10 @@ def run(
             console.print("interrupted; the same command continues where it stopped")
             raise typer.Exit(130) from None
     final = make_plan(cells, experiment)
-    unfinished = [p for p in final if p.state != "done"]
+    unfinished = [p for p in final if not p.complete]
     for cell in unfinished:
         console.print(
-            f"{cell.state}: {cell.store.folder.name}  {cell.note}", style="red", highlight=False, markup=False
+            f"{cell.state}: {cell.store.folder.name}  {cell.told}", style="red", highlight=False, markup=False
         )
     console.print(f"{len(final) - len(unfinished)} of {len(final)} cells done; htbench report {grid} makes the table")
     if any(cell.state in ("failed", "damaged") for cell in unfinished):
@@ -176,7 +196,7 @@ def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None,
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
-    done = sum(p.state == "done" for p in planned)
+    done = sum(p.complete for p in planned)
     if as_json:
         print(json.dumps({"name": read.name, "done": done, "cells": [_cell_json(p) for p in planned]}, indent=1))
     else:

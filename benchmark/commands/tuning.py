@@ -63,7 +63,7 @@ def tune(
     device = resolve_device(device)
     resolve_kernel(kernel)
     searches = searches_of(read, settings)
-    preflight([search.base.model_copy(update={"tuning": True}) for search in searches])
+    preflight([search.base.model_copy(update={"tuning": True, "tests": ()}) for search in searches])
     workers = resolve_workers(workers, device)
     shown = Console(quiet=True) if as_json else console
     with TuningDisplay(shown, searches, settings.trials) as display:

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.configs import DatasetConfig, FolderConfig
+from benchmark.data.configs import DatasetConfig, FolderConfig, LakeOneshotConfig, TestDataConfig
 from benchmark.data.files.beside import Beside, beside
 from benchmark.data.files.class_folders import ClassFolders, split_folders
 from benchmark.data.files.fingerprint import folder_fingerprint
@@ -23,6 +23,7 @@ from benchmark.data.files.places import data_folder, expanded
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
+    from benchmark.data.official import OfficialRuns
 
 
 def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
@@ -44,7 +45,16 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     return dataset.in_domains(config.domains) if config.domains else dataset
 
 
-def account(config: DatasetConfig) -> dict[str, ClassFolders]:
+def load_test(config: TestDataConfig, root: Path | None = None) -> "Dataset | OfficialRuns":
+    """`load` of what may be for testing only: a dataset, or published tasks."""
+    if isinstance(config, LakeOneshotConfig):
+        from benchmark.data import lake_oneshot
+
+        return lake_oneshot.load(root or data_folder())
+    return load(config, root)
+
+
+def account(config: TestDataConfig) -> dict[str, ClassFolders]:
     """What is in a user's own folder, by split, or under the name `all`; other datasets have `account_of_files`.
 
     Raises:
@@ -53,9 +63,11 @@ def account(config: DatasetConfig) -> dict[str, ClassFolders]:
     return split_folders(expanded(config.path), config.min_images) if isinstance(config, FolderConfig) else {}
 
 
-def account_of_files(dataset: "Dataset", root: Path | None = None) -> Beside | None:
-    """What a dataset that is no user's own folder was read from, and what lies beside; None if from no files."""
-    if dataset.files_sha256 is not None or not dataset.files:
+def account_of_files(dataset: "Dataset | OfficialRuns", root: Path | None = None) -> Beside | None:
+    """What a dataset that is no user's own folder was read from, and what lies beside; None if that is not known."""
+    from benchmark.data.official import OfficialRuns
+
+    if isinstance(dataset, OfficialRuns) or dataset.files_sha256 is not None or not dataset.files:
         return None
     return beside(dataset.files, root or data_folder())
 

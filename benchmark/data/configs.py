@@ -132,3 +132,13 @@ DatasetConfig = (
     | CIFARFSConfig
     | FC100Config
 )
+
+
+class LakeOneshotConfig(DatasetSection):
+    """See `benchmark.data.lake_oneshot`: for testing only."""
+
+    name: Literal["lake-oneshot"]
+
+
+TestDataConfig = DatasetConfig | LakeOneshotConfig
+"""What a trained method can be tested on."""

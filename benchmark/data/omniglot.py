@@ -184,13 +184,18 @@ def _decode(parts: Sequence[Drawings], archives: Sequence[Archive]) -> ClassImag
         read = {part.path: stack.enter_context(part.opened()) for part in parts}
         for number, name in enumerate(progress(names, "decoding Omniglot")):
             part, members = where[name]
-            for drawing, member in enumerate(members):
-                images[number, drawing, 0] = _drawing(read[part.path](member), part, member)
+            for place, member in enumerate(members):
+                images[number, place, 0] = drawing(read[part.path](member), part, member)
     first = torch.arange(len(names) + 1) * DRAWINGS
     return ClassImages(torch.from_numpy(images.reshape(-1, 1, SIZE, SIZE)), first, tuple(names))
 
 
-def _drawing(content: bytes, part: Drawings, member: str) -> np.ndarray:
+def drawing(content: bytes, part: Drawings, member: str) -> np.ndarray:
+    """The pixels (28, 28) uint8 of a drawing's file, bright ink on black.
+
+    Raises:
+        UserError: it is none, or too large.
+    """
     try:
         with Image.open(io.BytesIO(content)) as image:
             if max(image.size) > LARGEST_SIDE:

@@ -24,6 +24,7 @@ from benchmark.cells.now import Now, Teller
 from benchmark.cells.result import Data, Failure, Model, Provenance, Result, Training
 from benchmark.errors import MachineError, UserError
 from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS
+from benchmark.execution.further import score_planned_tests
 from benchmark.machine.faults import blamed, machine_fault
 from benchmark.machine.process import die_with_parent, prepare_process
 from benchmark.training.build import build, setting_of
@@ -62,14 +63,17 @@ def main() -> int:
 
 
 def run(store: CellFolder, device: str) -> Result:
-    """Run a cell to its end from wherever it stands; whatever goes wrong with it becomes its record.
+    """Run a cell to its end from wherever it stands, its further tests included; what goes wrong becomes its record.
 
     Raises:
         MachineError: what went wrong is not the cell's fault; it has no record and can be continued.
         UserError: another process is writing this cell.
     """
     with store.lock() as held:
-        return store.result() or _run(store, device, held)
+        result = store.result() or _run(store, device, held)
+        if result.state == "done":
+            score_planned_tests(store, device, held)
+        return result
 
 
 def _run(store: CellFolder, device: str, held: Held) -> Result:
@@ -215,7 +219,7 @@ def _train(
 
     if not method.learned_parameters():
         check_weights(method)
-        keeper.keep_best(method.state_dict())
+        keeper.keep_best(0, method.state_dict())
         return Progress(steps=0, batch=0)
     trainer = WatchedTrainer(config, method, train, validation, teller)
     if store.last_checkpoint.exists():
@@ -268,12 +272,12 @@ class FolderKeeper:
             file.flush()
             os.fsync(file.fileno())  # before the checkpoint that comes after it
 
-    def keep_best(self, weights: dict[str, Any]) -> None:
+    def keep_best(self, step: int, weights: dict[str, Any]) -> None:
         """Write the weights chosen on validation, and what it takes to build the method without the dataset."""
         from benchmark.cells import checkpoint
 
         self.held.check()
-        checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting)})
+        checkpoint.save(self.store.best_checkpoint, {"method": weights, "setting": asdict(self.setting), "step": step})
 
     def keep_member(self, step: int, weights: dict[str, Any]) -> None:
         """Write weights for the ensemble."""

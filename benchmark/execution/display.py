@@ -35,7 +35,7 @@ def plan_table(planned: Sequence[PlannedCell]) -> Table:
     for cell in planned:
         left = "" if cell.remaining_seconds == 0 else duration(cell.remaining_seconds)
         now = read_now(cell.store.progress_file) if cell.state == "running" else None
-        note = ", ".join(filter(None, progress_texts(now))) if now else cell.note
+        note = ", ".join(filter(None, progress_texts(now))) if now else cell.told
         table.add_row(cell.store.folder.name, _MARKS.get(cell.state, cell.state), left, note)
     return table
 

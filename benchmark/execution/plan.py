@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cells.config import CellConfig
+from benchmark.cells.config import CellConfig, FurtherTest
 from benchmark.cells.folder import CellFolder, ExperimentFolder, State
+from benchmark.cells.further_standing import TestStanding, standings_of_tests
 from benchmark.cells.identity import Standing, standing
 from benchmark.data.configs import DatasetConfig
 from benchmark.errors import UserError
@@ -23,7 +24,7 @@ Speeds = dict[str, float]
 class PlannedCell:
     """A cell, where it lives, how far it is, and about how many seconds of training remain (None: unknown).
 
-    `stale` says whether its result was made with other code or data than today's.
+    `stale` says whether its result was made with other code or data than today's. `tests` are its further tests.
     """
 
     config: CellConfig
@@ -32,6 +33,34 @@ class PlannedCell:
     note: str
     remaining_seconds: float | None
     stale: bool = False
+    tests: tuple[TestStanding, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is done, with all further tests that its grid asks for."""
+        return self.state == "done" and all(one.state == "done" for one in self._planned)
+
+    @property
+    def told(self) -> str:
+        """The note, and what there is to say about its further tests."""
+        missing = [one.label for one in self._planned if one.state == "missing"] if self.state == "done" else []
+        others = [
+            f"test {one.label} {one.state}: {one.note}" for one in self._planned if one.state not in ("missing", "done")
+        ]
+        left = [f"{len(missing)} further test{'s' * (len(missing) > 1)} to score: {', '.join(missing)}"] * bool(missing)
+        return "; ".join(filter(None, (self.note, *left, *others)))
+
+    def tests_to_score(self, *, retry_failed: bool = False, stale: bool = False) -> list[TestStanding]:
+        """The further tests that a launch scores without training: those that are missing, and some others if asked."""
+        if self.state != "done" or not self.store.best_checkpoint.exists():
+            return []
+        wanted = {"missing", "failed", "damaged"} if retry_failed else {"missing"}
+        return [one for one in self._planned if one.state in wanted or (stale and one.stale)]
+
+    @property
+    def _planned(self) -> list[TestStanding]:
+        keys = {test.key for test in self.config.tests}
+        return [one for one in self.tests if one.test.key in keys]
 
 
 def make_plan(
@@ -102,6 +131,8 @@ def measure_speed(config: CellConfig, datasets: Datasets, steps: int = 3) -> Spe
 def preflight(cells: Iterable[CellConfig]) -> None:
     """Refuse a grid that cannot run, before anything is started: data present, episodes possible, methods buildable.
 
+    That includes the further tests of its cells.
+
     Raises:
         UserError: naming the cell that is wrong and why.
     """
@@ -109,9 +140,10 @@ def preflight(cells: Iterable[CellConfig]) -> None:
     from benchmark.training.build import build
 
     datasets, checked = Datasets(), set()
+    tests: list[tuple[CellConfig, FurtherTest]] = []
     for config in _by_dataset(cells):
         shapes = config.test_episodes.model_dump_json() + config.followed_episodes.model_dump_json()
-        kind = _shape_of(config) + shapes
+        kind = _shape_of(config) + shapes + "".join(test.key for test in config.tests)
         if kind in checked:
             continue
         checked.add(kind)
@@ -120,6 +152,7 @@ def preflight(cells: Iterable[CellConfig]) -> None:
         check_possible(dataset.splits["validation"], config.test_episodes, "validation")
         if not config.tuning:
             check_possible(dataset.splits["test"], config.followed_episodes, "test")
+        tests += [(config, test) for test in config.tests]
         try:
             build(config, dataset)
         except UserError:
@@ -130,6 +163,23 @@ def preflight(cells: Iterable[CellConfig]) -> None:
             if machine_fault(error) or not config.plugins:  # of our own methods the traceback is wanted
                 raise
             raise _blame(config, error, "built") from error
+    _check_tests(tests)
+
+
+def _check_tests(tests: Iterable[tuple[CellConfig, FurtherTest]]) -> None:
+    """Refuse further tests whose data are missing, or cannot give such episodes to those methods."""
+    from benchmark.data.dataset import ClassImages
+    from benchmark.episodes.sampling import check_possible
+    from benchmark.execution.further import images_of, load_checked
+
+    asked = {(test.key, config.dataset.model_dump_json()): (config, test) for config, test in tests}
+    for config, test in asked.values():
+        images = images_of(load_checked(config, test))
+        if isinstance(images, ClassImages):
+            try:
+                check_possible(images, test.episodes, "test")
+            except UserError as error:
+                raise UserError(f"test {test.name!r}: {error}") from error
 
 
 def _blame(config: CellConfig, error: BaseException, what: str) -> UserError:
@@ -149,7 +199,8 @@ def _by_dataset(cells: Iterable[CellConfig]) -> list[CellConfig]:
 def _planned(config: CellConfig, store: CellFolder, now: Standing, speeds: Speeds) -> PlannedCell:
     state, note = now.state, now.note
     if state in ("done", "failed"):
-        return PlannedCell(config, store, state, note, 0.0, now.stale)
+        tests = tuple(standings_of_tests(config, store)) if state == "done" else ()
+        return PlannedCell(config, store, state, note, 0.0, now.stale, tests)
     records = store.metrics() if state in ("running", "interrupted") else []
     done_steps, done_seconds = (records[-1].step, records[-1].train_seconds) if records else (0, 0.0)
     if config.train.minutes is not None:

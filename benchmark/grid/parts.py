@@ -14,7 +14,9 @@ from benchmark.cells.config import TuneConfig
 from benchmark.cells.names import RULE, is_name
 from benchmark.grid.axes import AxisPath, axis_exists, axis_path, no_such_axis
 from benchmark.grid.messages import explain, unknown
+from benchmark.grid.settings import Setting, Settings
 from benchmark.grid.source import KeyPath, Problems, describe
+from benchmark.grid.tests import TESTS, read_tests
 from benchmark.machine.faults import blamed
 from methods import registry
 
@@ -33,18 +35,6 @@ TOP_LEVEL = (
     "tuned",
     "question",
 )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A value, and where in the file it is."""
-
-    value: Any
-    where: KeyPath
-
-
-Settings = dict[AxisPath, Setting]
-"""Such as `{("train", "steps"): Setting(100, ("overrides", 0, "train", "steps")), ("seed",): ...}`."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +127,9 @@ def _settings(data: dict[str, Any], where: KeyPath, scalars: tuple[str, ...], pr
             found[key,] = Setting(data[key], (*where, key))
     for section in SECTIONS:
         content = data.get(section)
-        if isinstance(content, dict):
+        if section == "test" and isinstance(content, list):
+            found |= read_tests(content, (*where, section), problems)
+        elif isinstance(content, dict):
             found |= {(section, key): Setting(v, (*where, section, key)) for key, v in content.items()}
         elif content is not None:
             expected = "a section of 'key: value' lines"
@@ -222,7 +214,7 @@ def _condition(
     problems: Problems,
 ) -> Condition:
     """Notes axes that the grid does not have."""
-    known = [*axes, *(path for path in shared if len(path) == 1)]
+    known = [*axes, *(path for path in shared if len(path) == 1 and path != TESTS)]
     names = [".".join(path).removeprefix("model.") for path in known]
     for axis in values:
         if axis_path(axis) not in known:

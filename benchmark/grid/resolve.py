@@ -6,6 +6,7 @@ for those in `exclude`. A `question` in words is for the report, which answers i
 axis can be, and experiments/ for examples.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -29,8 +30,6 @@ from benchmark.grid.parts import (
     SECTIONS,
     Condition,
     Override,
-    Setting,
-    Settings,
     load_plugins,
     read_axes,
     read_exclude,
@@ -39,7 +38,9 @@ from benchmark.grid.parts import (
     read_shared,
     read_tune,
 )
+from benchmark.grid.settings import Setting, Settings
 from benchmark.grid.source import KeyPath, Problems, describe, load
+from benchmark.grid.tests import TESTS, resolve_tests
 from benchmark.machine.faults import blamed
 from methods import registry
 from methods.registry import Registered, UnknownMethodError
@@ -112,7 +113,7 @@ def read_grid(path: Path) -> Grid:
     notes = _find_pictures(cells, path.parent, problems)
     configs = [config for cell in cells if (config := _config(cell, methods, plugins, problems))]
     problems.raise_any()
-    configs = _identified(configs)
+    configs = _with_tests(cells, _identified(configs), methods, path.parent, problems)
 
     distinct = tuple({config.key: config for config in configs}.values())
     values = {".".join(axis): tuple(axis_values(distinct, ".".join(axis))) for axis in axes}
@@ -225,6 +226,36 @@ def _identified(configs: Iterable[CellConfig]) -> list[CellConfig]:
     return [config.model_copy(update={"content": found[config.dataset]}) for config in configs]
 
 
+def _with_tests(
+    cells: Iterable[Settings],
+    configs: Iterable[CellConfig],
+    methods: dict[str, Registered],
+    folder: Path,
+    problems: Problems,
+) -> list[CellConfig]:
+    """The cells with their further tests.
+
+    Raises:
+        UserError: what is wrong with these.
+    """
+
+    @functools.cache
+    def content(dataset: DatasetConfig | None) -> str | None:
+        try:
+            return datasets.fingerprint(dataset) if isinstance(dataset, FolderConfig) else None
+        except UserError:
+            return None
+
+    found = []
+    for cell, config in zip(cells, configs, strict=True):
+        if TESTS in cell:
+            tests = resolve_tests(cell[TESTS], config, methods[config.method], content, folder, problems)
+            config = config.model_copy(update={"tests": tests})
+        found.append(config)
+    problems.raise_any()
+    return found
+
+
 def _config(
     cell: Settings, methods: dict[str, Registered], plugins: tuple[str, ...], problems: Problems
 ) -> CellConfig | None:
@@ -232,6 +263,8 @@ def _config(
     method = methods[cell["method",].value]
     content: dict[str, Any] = {section: {} for section in SECTIONS}
     for path, setting in cell.items():
+        if path == TESTS:
+            continue
         if len(path) == 1:
             content[path[0]] = setting.value
         else:

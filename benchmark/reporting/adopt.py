@@ -2,6 +2,7 @@
 
 from benchmark.cells.folder import ExperimentFolder
 from benchmark.cells.metrics import VALIDATION_ACCURACY, MetricsLine
+from benchmark.reporting.further_result import further_key
 from benchmark.reporting.record import CellRecord, Record
 
 
@@ -25,5 +26,8 @@ def adopt(record: Record, experiment: ExperimentFolder) -> list[CellRecord]:
         result = cell.result.model_copy(update={"config": cell.config.model_dump(mode="json")})
         found = (arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles))
         store.write_result(result, *found)
+        for one in cell.tests:
+            if one.state == "done" and one.record is not None:
+                store.tests.write(one.record, record.further[further_key(cell.key, one.test)])
         adopted.append(cell)
     return adopted

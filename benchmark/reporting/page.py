@@ -46,6 +46,7 @@ class Section:
 SECTIONS = (
     Section("choice", "Which method", "Which method to pick"),
     Section("by-channels", "By channels", "By channels", needs="by_channels"),
+    Section("lake-oneshot", "One-shot runs", "Lake's one-shot runs", needs="errors"),
     Section("results", "All results", "All results"),
     Section("figures", "Figures", "Figures", needs="figures"),
     Section("comparisons", "Comparisons", "Comparisons with the best", needs="compared", open=False),
@@ -99,6 +100,8 @@ def report_page(
         table=Markup(to_page(summary.table)),
         by_channels=summary.by_channels,
         by_channels_table=Markup(to_html(summary.by_channels)) if summary.by_channels else "",
+        errors=summary.errors,
+        errors_table=Markup(to_html(summary.errors)) if summary.errors else "",
         why_no_diagram=why_no_diagram(summary.rows),
         pictures=pictures,
         resolved=resolved(record),

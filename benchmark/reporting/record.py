@@ -7,13 +7,13 @@ A `Record` is saved next to the report as a few small files, and everything else
     accuracies.npz    test accuracy of every episode of every finished cell, under the cell's key
     ensembles.npz     where checkpoints were tested together: the same of these ensembles
     matrices.npz      where cells learn task sequences: their accuracy matrices, under the cell's key
+    tests.npz         where cells have further tests: the same of these, under the cell's key and the test's
 
 So a report in results/ can be rebuilt, and its numbers tested again, without the run directory.
 """
 
 import hashlib
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
 from benchmark.cells.folder import ENSEMBLE_ACCURACY, TEST_ACCURACY, TEST_MATRICES, ExperimentFolder, State
+from benchmark.cells.further_standing import standings_of_tests
 from benchmark.cells.identity import standing
 from benchmark.cells.metrics import MetricsLine
 from benchmark.cells.names import checked_name, is_name
@@ -36,6 +37,13 @@ from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
 from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
 from benchmark.machine.frozen import Frozen
+from benchmark.reporting.further_result import (
+    FurtherResult,
+    further_key,
+    further_result,
+    without_folders,
+    without_machine,
+)
 
 if TYPE_CHECKING:
     from benchmark.grid import Grid
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of cells.json; a newer one is refused."""
 
-ACCURACIES, MATRICES, ENSEMBLES = "accuracies.npz", "matrices.npz", "ensembles.npz"
+ACCURACIES, MATRICES, ENSEMBLES, TESTS = "accuracies.npz", "matrices.npz", "ensembles.npz", "tests.npz"
 
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
@@ -67,7 +75,8 @@ class CellRecord(Frozen):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
-    validation. `note` says why there are no numbers, or how they differ from those of the day of the report.
+    validation. `note` says why there are no numbers, or how they differ from those of the day of the report. `tests`
+    are its further tests.
     """
 
     key: str
@@ -79,10 +88,18 @@ class CellRecord(Frozen):
     curve: Curve | None
     diagnostics: dict[str, float]
     note: str = ""
+    tests: tuple[FurtherResult, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records from before there were further tests stay the same to the last byte."""
+        values: dict[str, Any] = dump(self)
+        return values if self.tests else {name: value for name, value in values.items() if name != "tests"}
 
     def damaged(self, why: str) -> "CellRecord":
         """The cell as one whose numbers cannot be trusted."""
-        return self.model_copy(update={"state": "damaged", "result": None, "note": why})
+        missing = tuple(FurtherResult(test=one.test, state="missing") for one in self.tests)
+        return self.model_copy(update={"state": "damaged", "result": None, "note": why, "tests": missing})
 
 
 class _CellsFile(Frozen):
@@ -104,6 +121,7 @@ class Record:
         grid_text: the grid file.
         matrices: cell key -> accuracy matrices (E, J, I) float32 of task sequences, see `benchmark.scoring.forgetting`.
         ensembles: cell key -> test accuracies (E,) of its ensemble of checkpoints, where there is one.
+        further: `further_key` -> accuracies (E,) of a further test.
     """
 
     name: str
@@ -113,6 +131,7 @@ class Record:
     grid_text: str = field(repr=False)
     matrices: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     ensembles: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    further: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     @property
     def tuned(self) -> str:
@@ -132,7 +151,7 @@ class Record:
     @property
     def files(self) -> list[str]:
         """Names of the files that `save` writes."""
-        optional = {MATRICES: self.matrices, ENSEMBLES: self.ensembles}
+        optional = {MATRICES: self.matrices, ENSEMBLES: self.ensembles, TESTS: self.further}
         return ["grid.yaml", "cells.json", ACCURACIES, *(name for name, arrays in optional.items() if arrays)]
 
     def save(self, folder: Path) -> None:
@@ -147,6 +166,8 @@ class Record:
             _save_arrays(folder / MATRICES, self.matrices)
         if self.ensembles:
             _save_arrays(folder / ENSEMBLES, self.ensembles)
+        if self.further:
+            _save_arrays(folder / TESTS, self.further)
 
     @classmethod
     def load(cls, folder: Path) -> "Record":
@@ -164,9 +185,10 @@ class Record:
             content = _CellsFile.model_validate(raw)
             sequences = any(cell.result and cell.result.continual for cell in content.cells)
             together = any(cell.result and cell.result.ensemble for cell in content.cells)
+            further = any(one.state == "done" for cell in content.cells for one in cell.tests)
             packed = {
                 name: _open_arrays(folder / name)
-                for name in (ACCURACIES, *[MATRICES] * sequences, *[ENSEMBLES] * together)
+                for name in (ACCURACIES, *[MATRICES] * sequences, *[ENSEMBLES] * together, *[TESTS] * further)
             }
             text = (folder / "grid.yaml").read_text()
         except FileNotFoundError as error:
@@ -210,11 +232,7 @@ def _checked(
         return cell.damaged(f"{folder / 'cells.json'} calls it done and has no test score of it")
 
     def read(archive: str, file: str) -> NDArray[np.float32]:
-        content, what = packed[archive].get(cell.key), f"{folder / archive}: {cell.key}"
-        if not isinstance(content, bytes):
-            raise DamagedError(f"{what} cannot be read ({'it is not there' if content is None else content})")
-        check_sha256(Path(what), hashlib.sha256(content).hexdigest(), result.sha256.get(file))
-        return parse_npy(content, what)
+        return _unpacked(packed[archive], cell.key, folder / archive, result.sha256.get(file))
 
     try:
         what = f"{folder / ACCURACIES}: {cell.key}"
@@ -228,7 +246,38 @@ def _checked(
     except DamagedError as error:
         return cell.damaged(str(error))
     record.accuracy[cell.key] = accuracy
-    return cell
+    tests = tuple(_checked_test(cell, one, folder, packed.get(TESTS, {}), record) for one in cell.tests)
+    return cell.model_copy(update={"tests": tests}) if tests else cell
+
+
+def _unpacked(packed: dict[str, bytes | Exception], key: str, archive: Path, sha256: str | None) -> NDArray[np.float32]:
+    """The array of a key in an archive.
+
+    Raises:
+        DamagedError: it is not there, or another one than the record's.
+    """
+    content, what = packed.get(key), f"{archive}: {key}"
+    if not isinstance(content, bytes):
+        raise DamagedError(f"{what} cannot be read ({'it is not there' if content is None else content})")
+    check_sha256(Path(what), hashlib.sha256(content).hexdigest(), sha256)
+    return parse_npy(content, what)
+
+
+def _checked_test(
+    cell: CellRecord, one: FurtherResult, folder: Path, packed: dict[str, bytes | Exception], record: Record
+) -> FurtherResult:
+    """The further test, after putting its array into the record; damaged if that is not what its record says."""
+    if one.state != "done":
+        return one
+    key = further_key(cell.key, one.test)
+    try:
+        if one.record is None or one.record.score is None or one.record.key != one.test.key:
+            raise DamagedError(f"{folder / 'cells.json'} calls test {one.test.name} done and has no score of it")
+        accuracy = _unpacked(packed, key, folder / TESTS, one.record.sha256)
+        record.further[key] = check_accuracy(accuracy, one.record.score, f"{folder / TESTS}: {key}")
+    except DamagedError as error:
+        return FurtherResult(test=one.test, state="damaged", note=str(error))
+    return one
 
 
 def collect(grid: "Grid", experiment: ExperimentFolder) -> Record:
@@ -249,6 +298,7 @@ def collect_planned(
 ) -> Record:
     """`collect` for a grid whose file and plugins are not at hand: `planned` has every cell's place on the axes."""
     cells, accuracy, matrices, ensembles = [], {}, {}, {}
+    further: dict[str, NDArray[np.float32]] = {}
     for config, place in planned:
         store = experiment.cell(config)
         now = standing(config, store)
@@ -261,6 +311,15 @@ def collect_planned(
                 matrices[config.key] = store.test_matrices()
             if result.ensemble is not None:
                 ensembles[config.key] = store.ensemble_accuracy()
+        tests = [FurtherResult(test=test, state="missing") for test in config.tests]
+        if result is not None and result.test is not None:
+            standings = standings_of_tests(config, store)
+            tests = list(map(further_result, standings))
+            further |= {
+                further_key(config.key, one.test): store.tests.accuracy(one.record)
+                for one in standings
+                if one.state == "done" and one.record is not None
+            }
         cells.append(
             CellRecord(
                 key=config.key,
@@ -272,26 +331,17 @@ def collect_planned(
                 result=_without_repetition(result) if result else None,
                 curve=_curve(metrics),
                 diagnostics=_diagnostics(metrics),
-                note="" if state == "failed" else _without_folders(now.note),
+                note="" if state == "failed" else without_folders(now.note),
+                tests=tuple(tests),
             )
         )
-    return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles)
+    return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles, further)
 
 
 def _without_repetition(result: Result) -> Result:
     """The result without the configuration, which the cell has, and without this machine's folders in the traceback."""
-    failure = result.failure
-    if failure is not None:
-        # Files of packages are named from the package on, others by their last part.
-        traceback = re.sub(r'(?<=File ")[^"]*/(?=(?:benchmark|methods|site-packages)/)', "", failure.traceback)
-        traceback = re.sub(r'(?<=File ")/[^"]*/', "", traceback)
-        failure = failure.model_copy(update={"traceback": traceback})
+    failure = result.failure and without_machine(result.failure)
     return result.model_copy(update={"config": {}, "failure": failure})
-
-
-def _without_folders(text: str) -> str:
-    """A message with this machine's files named by their last two parts."""
-    return re.sub(r"(?<!\S)/\S*/(?=[^/\s]+/[^/\s]+)", "", text)
 
 
 def _curve(metrics: list[MetricsLine]) -> Curve | None:

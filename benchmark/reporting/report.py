@@ -5,6 +5,7 @@
       table.md  table.csv  table-full.tex       the table of results; the CSV has more columns
       table.tex                                 the same with the columns that a paper wants
       table-by-channels.*                       methods by channels, published numbers beneath
+      table-lake-oneshot.*                      errors on Lake's runs beside published ones, where they were tested
       pairs.csv                                 every two methods of a setting, compared
       *.png  *.svg                              figures
       report.html                               all of it on one page that needs nothing else
@@ -94,10 +95,22 @@ def check_replaces(record: Record, out: Path) -> None:
         raise UserError(f"{out}/ holds the report of another grid, {there.name}, with none of these cells; {otherwise}")
     done = [cell for cell in there.cells if cell.state == "done" and states.get(cell.key) not in ("done", "outdated")]
     lost = [cell.folder for cell in done]
+    scored = {(cell.key, one.test.key) for cell in record.cells for one in cell.tests if one.state == "done"}
+    gone = [
+        f"test {one.test.name} of {cell.folder}"
+        for cell in there.cells
+        for one in cell.tests
+        if one.state == "done" and (cell.key, one.test.key) not in scored and cell.folder not in lost
+    ]
     if lost:
         raise UserError(
             f"{out}/ holds {len(lost)} finished cells that are not at hand here, such as {lost[0]};"
             f" count them as run with htbench adopt {out}, {otherwise}"
+        )
+    if gone:
+        raise UserError(
+            f"{out}/ holds {len(gone)} scores of further tests that are not at hand here, such as {gone[0]};"
+            f" {otherwise}"
         )
 
 
@@ -129,7 +142,8 @@ def rebuild_all(root: Path) -> Iterator[tuple[Path, UserError | None]]:
 def provenance(record: Record, folder: Path) -> dict[str, Any]:
     """Every version, machine, data set and test set behind the numbers, and the hashes of the record."""
     results = [cell.result for cell in record.cells if cell.result is not None]
-    sources = [result.provenance for result in results if result.provenance]
+    tests = [one.record for cell in record.cells for one in cell.tests if one.record is not None]
+    sources = [source for source in (*(r.provenance for r in results), *(r.provenance for r in tests)) if source]
     return {
         "name": record.name,
         "commits": _distinct(s.commit for s in sources),
@@ -139,8 +153,12 @@ def provenance(record: Record, folder: Path) -> dict[str, Any]:
         "started": min((s.started for s in sources), default=None),
         "finished": max((s.finished for s in sources), default=None),
         "training_hours": round(sum(r.training.seconds for r in results if r.training) / 3600, 3),
-        "datasets": _distinct(r.data.model_dump() for r in results if r.data),
-        "test_episodes_sha256": _distinct(r.test.sha256 for r in results if r.test),
+        "datasets": _distinct(
+            data.model_dump() for data in (*(r.data for r in results), *(r.data for r in tests)) if data
+        ),
+        "test_episodes_sha256": _distinct(
+            [*(r.test.sha256 for r in results if r.test), *(r.score.sha256 for r in tests if r.score)]
+        ),
         "record_sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in record.files},
     }
 
@@ -163,6 +181,10 @@ def _derive(record: Record, out: Path, columns: Sequence[str] = ()) -> Summary:
         write_text(out / "table-by-channels.md", to_markdown(summary.by_channels))
         write_text(out / "table-by-channels.csv", to_csv(summary.by_channels))
         write_text(out / "table-by-channels.tex", to_latex(summary.by_channels, f"tab:{record.name}-by-channels"))
+    if summary.errors is not None:
+        write_text(out / "table-lake-oneshot.md", to_markdown(summary.errors))
+        write_text(out / "table-lake-oneshot.csv", to_csv(summary.errors))
+        write_text(out / "table-lake-oneshot.tex", to_latex(summary.errors, f"tab:{record.name}-lake-oneshot"))
     pairs = pairs_table(summary.rows)
     if pairs is not None:
         write_text(out / "pairs.csv", to_csv(pairs))

@@ -49,6 +49,8 @@ class Row:
         prior: what the group says about this row; None if it does not pool.
         difference_prior: the same of paired differences in its setting.
         collapsed: of each finished seed, whether the training collapsed.
+        test: what the further test is called that the row is of; empty for the cells' own test.
+        as_error: whether its field tells such results as errors.
         rivals: of a method without a width where others have several: all those, compared with it.
     """
 
@@ -74,6 +76,8 @@ class Row:
     prior: Prior | None = None
     difference_prior: Prior | None = None
     collapsed: tuple[bool, ...] = ()
+    test: str = ""
+    as_error: bool = False
     rivals: "tuple[Row, ...]" = field(default=(), repr=False)
 
     @property

@@ -1,11 +1,15 @@
 """Rows: cells that differ in nothing but the seed, aggregated and compared."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cells.config import FurtherTest
 from benchmark.cells.declared import size, size_axis
+from benchmark.cells.further import LAKE
+from benchmark.reporting.further_rows import further_tests, tested_so, trained_suffix, trained_text
 from benchmark.reporting.labels import label_of, natural_place, short_name
 from benchmark.reporting.record import CellRecord, Record
 from benchmark.reporting.row import Row, ensemble_suffix, settings
@@ -15,7 +19,12 @@ from benchmark.statistics import crossed_bootstrap, episode_interval
 
 __all__ = ["Row", "make_rows", "settings", "short_name", "task_text"]
 
-DATASET_NAMES = {"omniglot": "Omniglot", "mini_imagenet": "mini-ImageNet", "tiered_imagenet": "tiered-ImageNet"}
+DATASET_NAMES = {
+    "omniglot": "Omniglot",
+    "mini_imagenet": "mini-ImageNet",
+    "tiered_imagenet": "tiered-ImageNet",
+    "lake-oneshot": "Lake's one-shot runs",
+}
 
 
 def task_text(cell: CellRecord) -> str:
@@ -56,7 +65,47 @@ def make_rows(record: Record) -> list[Row]:
     for cells in sorted(groups.values(), key=lambda cells: natural_place(cells[0].axes, record.axes)):
         row = _row(sorted(cells, key=lambda cell: cell.config.seed), record, widths)
         rows += [row, *_ensemble_rows(row, record)]
+    own = {cell.key: cell for cell in record.cells}
+    trainings = {row.cells[0].key: row.cells for row in rows}  # of which some have several rows
+    for test in further_tests(record):
+        rows += _further_rows(record, test, list(trainings.values()), own, widths)
     return judge(rows)
+
+
+def _further_rows(
+    record: Record,
+    test: FurtherTest,
+    groups: Sequence[Sequence[CellRecord]],
+    own: Mapping[str, CellRecord],
+    widths: Widths,
+) -> list[Row]:
+    """One row per group of seeds in which somebody has the test."""
+    tested = tested_so(record, test, groups)
+    of_test = widths_of(cell.config for cell in tested.cells) if "method" in record.axes else {}
+    together = {task: widths.get(task, set()) | found for task, found in of_test.items()}
+    members: dict[str, list[CellRecord]] = {}
+    for cell in tested.cells:
+        trained = own[cell.key.partition("-")[0]].config
+        members.setdefault(trained.model_copy(update={"seed": 0}).key, []).append(cell)
+    rows = []
+    for cells in members.values():
+        row, before = _row(cells, tested, together), own[cells[0].key.partition("-")[0]]
+        suffix = trained_suffix(before, cells[0])
+        setting = row.setting if test.step is None else (*row.setting, test.step)
+        kind = ", ".join(filter(None, (row.group.kind, f"test {test.name}"))) if row.group else ""
+        rows.append(
+            replace(
+                row,
+                label=row.label + suffix,
+                line=row.line + suffix,
+                setting=setting,
+                setting_text=row.setting_text + trained_text(before, test, further_tests(record)),
+                test=test.name if test.step is None else f"{test.name} after {test.step:,} steps",
+                as_error=test.dataset.name == LAKE,
+                group=replace(row.group, kind=kind) if row.group else None,
+            )
+        )
+    return rows
 
 
 def _row(cells: list[CellRecord], record: Record, widths: Widths) -> Row:

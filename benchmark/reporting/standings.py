@@ -30,7 +30,9 @@ def _with_intervals(rows: list[Row]) -> list[Row]:
             prior = means[row.group] if row.pools else None
             interval = primary_interval(row.accuracy, prior).within(0, 1)
             row = replace(row, interval=interval, prior=prior, difference_prior=differences[row.group])
-        found.append(replace(row, published=tuple(find_published(row.cells[0].config, row.interval))))
+        # Published numbers are of networks that were trained for the task.
+        known = [] if row.test else find_published(row.cells[0].config, row.interval)
+        found.append(replace(row, published=tuple(known)))
     return found
 
 

@@ -8,6 +8,7 @@ from benchmark.reporting.findings import sentences
 from benchmark.reporting.record import Record
 from benchmark.reporting.rows import Row, make_rows
 from benchmark.reporting.tables.by_channels import channels_table
+from benchmark.reporting.tables.errors import errors_table
 from benchmark.reporting.tables.results import results_table
 from benchmark.reporting.tables.table import Table
 
@@ -20,6 +21,7 @@ class Summary:
     rows: list[Row]
     table: Table
     by_channels: Table | None
+    errors: Table | None
     sentences: list[str]
     contrasts: list[Contrast]
     answer: Answer
@@ -34,6 +36,7 @@ def summarize(record: Record) -> Summary:
         rows,
         results_table(record, rows),
         channels_table(record, rows),
+        errors_table(rows),
         sentences(record, rows),
         contrasts,
         answer(record, rows, contrasts),

@@ -1,6 +1,7 @@
 """Scoring a method on frozen episodes."""
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,23 +37,33 @@ class Scored:
     seconds_per_task: float
 
 
-@torch.inference_mode()
 def score(method: Method, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> Scored:
     """Score a method on the first `count` episodes of a stream; it sees no label of a query, nor a telling order.
 
     Raises:
         UnsoundError: its logits are not finite or not (T, Q, N).
     """
-    method.eval()
     drawn = sample_all if method.every_image else sample
-    scores, seconds = [], []
-    for start in range(0, count, CHUNK):
-        exam = examine(drawn(images, shape, stream, start, min(CHUNK, count - start)), stream, start)
-        before = clock(images.device)
+    starts = range(0, count, CHUNK)
+    return score_episodes(
+        method, (drawn(images, shape, stream, start, min(CHUNK, count - start)) for start in starts), stream
+    )
+
+
+@torch.inference_mode()
+def score_episodes(method: Method, episodes: Iterable[Episode], stream: int) -> Scored:
+    """`score` of given episodes, some at a time; the stream only says in which order queries are asked."""
+    method.eval()
+    scores, seconds, start = [], [], 0
+    for episode in episodes:
+        exam = examine(episode, stream, start)
+        device = exam.episode.query_images.device
+        before = clock(device)
         logits = method(exam.episode)
-        seconds.append((clock(images.device) - before) / exam.episode.tasks)
+        seconds.append((clock(device) - before) / exam.episode.tasks)
         check_logits(logits, exam.episode)
         scores.append((logits.argmax(-1) == exam.labels).float().mean(-1))
+        start += episode.tasks
     return Scored(torch.cat(scores).cpu().numpy(), statistics.median(seconds))
 
 

@@ -33,7 +33,7 @@ def load_run(folder: Path) -> TrainedRun:
         UserError: not a cell's folder, nothing trained in it yet, or a file in it is damaged.
     """
     store = CellFolder(folder)
-    config = _config(store)
+    config = config_of(store)
     if not store.best_checkpoint.exists():
         raise UserError(f"{folder} has no {store.best_checkpoint.name}: nothing has been trained there yet")
     store.check_checkpoint(store.best_checkpoint)
@@ -53,7 +53,12 @@ def load_run(folder: Path) -> TrainedRun:
     return TrainedRun(folder, config, setting, method.eval(), transductive)
 
 
-def _config(store: CellFolder) -> CellConfig:
+def config_of(store: CellFolder) -> CellConfig:
+    """The configuration of a run.
+
+    Raises:
+        UserError: the folder is none; it names one that is.
+    """
     try:
         return store.config()
     except (FileNotFoundError, NotADirectoryError) as error:

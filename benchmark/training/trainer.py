@@ -76,8 +76,8 @@ class Keeper(Protocol):
     def log(self, line: metrics.MetricsLine) -> None:
         """Append one line of metrics."""
 
-    def keep_best(self, weights: dict[str, Any]) -> None:
-        """Keep the weights chosen on validation."""
+    def keep_best(self, step: int, weights: dict[str, Any]) -> None:
+        """Keep the weights chosen on validation, which are those after a step."""
 
     def keep_member(self, step: int, weights: dict[str, Any]) -> None:
         """Keep the weights after a step for the ensemble."""
@@ -219,7 +219,7 @@ class Trainer:
         accuracy = float(scores.mean())
         if accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_step = accuracy, progress.step
-            keeper.keep_best(self.method.state_dict())
+            keeper.keep_best(progress.step, self.method.state_dict())
         if self._joins_ensemble(accuracy):
             keeper.keep_member(progress.step, self.method.state_dict())
         record |= self._diagnostics() | self._swap_test()

@@ -50,7 +50,7 @@ def trial_cell(base: CellConfig, point: Point, budget: TuneConfig) -> CellConfig
     if budget.minutes is not None or budget.steps is not None:
         content["train"] |= {"minutes": budget.minutes, "steps": budget.steps}
     # Of the test only the queries matter to validation; nothing else of it may change a trial's identity.
-    content |= {"test": TestConfig(queries=base.test.queries).model_dump(), "tuning": True}
+    content |= {"test": TestConfig(queries=base.test.queries).model_dump(), "tuning": True, "tests": ()}
     return CellConfig.model_validate(content)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from benchmark.errors import UserError
 
 
-def fetch(url: str, path: Path, md5: str, remedy: str) -> None:
+def fetch(url: str, path: Path, md5: str | None, remedy: str) -> None:
     """Download `url` to `path` with torchvision's utility, under a temporary name until its checksum is verified.
 
     Args:
         url: what to download.
         path: where to put it; nothing happens if it exists.
-        md5: the file's published checksum.
+        md5: the file's published checksum; None if none was published, so that the caller has to look at the content.
         remedy: a sentence for the user who has no network or gets another file.
 
     Raises:

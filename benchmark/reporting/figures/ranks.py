@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def rank_over_datasets(rows: Sequence[Row]) -> Ranks:
     """Rank the methods by their mean accuracy on each data set, over the settings in which all of them have a result.
 
-    Splits, rotations, shots and widths of one data set share its images, so they are not independent tasks.
+    Splits, rotations, shots and widths of one data set share its images, so they are not independent tasks. Further
+    tests of a training are left out: they are of the same networks.
 
     Raises:
         NotComparableError: fewer than two methods, a data set without a setting that all have, or too few data sets.
     """
-    rows = [row for row in rows if row.interval and not row.reference]
+    rows = [row for row in rows if row.interval and not row.reference and not row.test]
     lines = list(dict.fromkeys(row.line for row in rows))
     if len(lines) < 2:
         raise NotComparableError("there are not two methods with results")

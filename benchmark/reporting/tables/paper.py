@@ -7,11 +7,12 @@ from benchmark.errors import UserError
 from benchmark.reporting.remarks import REMARKS
 from benchmark.reporting.tables.table import Column, Table
 
-_FACTS = ("accuracy", "seeds", "published")
+_FACTS = ("test", "accuracy", "error", "seeds", "published")
 """Beside the method and the axes of the grid."""
 
 _NOTES = {
     "accuracy": ("accuracy:", "bold:", "*:", "an interval is cut"),
+    "test": ("test:",),
     "episode_only": ("episodes only",),
     "published": ("published:",),
     "verdict": ("verdict:",),

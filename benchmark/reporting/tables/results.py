@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import sqrt
 from statistics import fmean
 
@@ -13,7 +14,9 @@ from benchmark.reporting.tables.table import Column, Estimate, Parts, Table, Val
 from benchmark.statistics import MARGIN
 
 _FACTS = (
+    Column("test", "test", level=2),
     Column("accuracy", "accuracy %"),
+    Column("error", "error %", level=2),
     Column("episode_only", "episodes only ±", level=3),
     Column("seeds", "seeds", level=2, suffixes=("", "_planned")),
     Column("episodes", "episodes", level=3),
@@ -50,6 +53,10 @@ _DETAILS = (
 )
 
 
+OWN = "own"
+"""What the table calls the cells' own test, beside further ones."""
+
+
 def results_table(record: Record, rows: Sequence[Row], *, details: bool = False) -> Table:
     """The table; `details` adds the columns that only the CSV has room for."""
     axes = [axis for axis in record.axes if axis not in ("method", "seed")]
@@ -57,13 +64,16 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
     titles = {axis: short_name(axis) if names[short_name(axis)] == 1 else axis for axis in axes}
     columns = [Column("method", "method"), *(Column(axis, title, None) for axis, title in titles.items()), *_FACTS]
     values = [_values(row) for row in rows]
+    if any(row.test for row in rows):
+        values = [{**one, "test": row.test or OWN} for one, row in zip(values, rows, strict=True)]
     if details:
         columns += [*_DETAILS, *(Column(_seed_key(seed), f"seed {seed}") for seed in _seeds(rows))]
         values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
     caption = f"{record.name}: {', '.join(dict.fromkeys(task_text(cell) for cell in record.cells))}"
-    # A measurement that no cell has is no column, not even in the CSV.
-    if all(one.get("ms_per_task") is None for one in values):
-        columns = [column for column in columns if column.key != "ms_per_task"]
+    # What no cell has is no column, not even in the CSV.
+    for key in ("ms_per_task", "test", "error"):
+        if all(one.get(key) in (None, "") for one in values):
+            columns = [column for column in columns if column.key != key]
     if not details:
         # What is the same in every row is said once.
         for key in ("episodes", "steps"):
@@ -94,6 +104,11 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
         lines.append(f"bold: {BOLD}")
     if any(row.standing == "undecided" for row in rows):
         lines.append("not bold and not shown to be worse: undecided, which more seeds would decide")
+    if any(row.test for row in rows):
+        lines.append(
+            f"test: {OWN} is the task that was trained for; every other one is of the same trained networks, so their"
+            " rows are not independent of each other"
+        )
     if any(row.matrices is not None for row in rows):
         lines.append(
             "task sequences: accuracy is the mean over tasks after the last one trained for; forgetting and backward"
@@ -210,6 +225,8 @@ def _values(row: Row) -> dict[str, Value]:
         values["accuracy"] = Estimate.of(row.interval, row.bold)
         values["episode_only"] = _points(row.episode_interval.half_width, 2)
         values["episodes"] = row.interval.episodes
+        if row.as_error:
+            values["error"] = replace(Estimate.of(row.interval, row.bold), mean=1 - row.interval.mean)
     sequences = [r.continual for r in results if r.continual and not row.ensemble]
     if sequences:
         last = row.cells[0].config.episodes.tasks - 1

@@ -40,7 +40,7 @@ class Notebook:
         """Append a line."""
         self.lines.append(line)
 
-    def keep_best(self, weights: dict[str, Any]) -> None:
+    def keep_best(self, step: int, weights: dict[str, Any]) -> None:
         """Copy the weights."""
         self.best.append(copy.deepcopy(weights))
 

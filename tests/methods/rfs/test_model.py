@@ -201,7 +201,7 @@ class Notebook:
     def log(self, line: MetricsLine) -> None:
         pass
 
-    def keep_best(self, weights: dict[str, Any]) -> None:
+    def keep_best(self, step: int, weights: dict[str, Any]) -> None:
         pass
 
     def keep_member(self, step: int, weights: dict[str, Any]) -> None:
