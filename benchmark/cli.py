@@ -1,5 +1,5 @@
-"""The command line: `htbench plan | run | tune | status | report | adopt | sync | ui | data | methods | inspect |
-generate | predict | profile`.
+"""The command line: `htbench plan | run | tune | status | report | adopt | sync | ui | data | methods | evaluate |
+inspect | generate | predict | profile`.
 
 Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from benchmark.commands import catalogue, grids, mlflow, profiling, trained, tuning
+from benchmark.commands import catalogue, evaluation, grids, mlflow, profiling, trained, tuning
 from benchmark.errors import UserError
 from benchmark.machine.terminal import Terminal
 
@@ -53,6 +53,7 @@ _COMMANDS = (
     mlflow.ui,
     catalogue.data,
     catalogue.methods,
+    evaluation.evaluate,
     trained.inspect,
     trained.generate,
     trained.predict,
