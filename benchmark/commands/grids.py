@@ -48,7 +48,7 @@ def plan(
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
     if timing:
-        preflight([p.config for p in planned if p.state in ("missing", "outdated")])
+        preflight([p.config for p in planned if p.state in ("missing", "outdated") or p.tests_to_score()])
         speeds: dict[str, float] = {}
         datasets = Datasets()
         with console.status("") as status:
@@ -170,8 +170,8 @@ def run(
             f"{cell.state}: {cell.store.folder.name}  {cell.told}", style="red", highlight=False, markup=False
         )
     console.print(f"{len(final) - len(unfinished)} of {len(final)} cells done; htbench report {grid} makes the table")
-    if any(cell.state in ("failed", "damaged") for cell in unfinished):
-        console.print("failed and damaged cells run again with --retry-failed; a cell's log.txt has all it printed")
+    if any(cell.state in ("failed", "damaged") or cell.broken_tests for cell in unfinished):
+        console.print("what failed or is damaged runs again with --retry-failed; a cell's log.txt has all it printed")
     if any(cell.stale for cell in final):
         console.print("cells done with other code or data run again with --stale")
     if unfinished:

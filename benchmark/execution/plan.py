@@ -41,6 +41,11 @@ class PlannedCell:
         return self.state == "done" and all(one.state == "done" for one in self._planned)
 
     @property
+    def broken_tests(self) -> bool:
+        """Whether a further test that its grid asks for failed, or is damaged."""
+        return any(one.state in ("failed", "damaged") for one in self._planned)
+
+    @property
     def told(self) -> str:
         """The note, and what there is to say about its further tests."""
         missing = [one.label for one in self._planned if one.state == "missing"] if self.state == "done" else []
