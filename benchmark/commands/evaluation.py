@@ -130,7 +130,7 @@ def _entry(given: dict[str, Any]) -> Any:
                     f"--dataset: {unknown(f'key {place[-1]!r}', str(place[-1]), section_keys('dataset', dataset))}"
                 )
             else:
-                said.append(f"--{explain(detail, option)}")
+                said.append(f"--{explain([detail], option)}")
         raise UserError("\n".join(said)) from error
 
 

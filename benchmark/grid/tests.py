@@ -131,7 +131,7 @@ def _note(error: ErrorDetails, where: KeyPath, written: dict[str, Any], problems
     if place[0] == "dataset" and len(place) > 2:
         place = (place[0], *place[2:])  # pydantic puts the dataset's name in between
     name = ".".join(map(str, ("test", *place)))
-    message = explain(error, name)
+    message = explain([error], name)
     if error["type"] == "extra_forbidden":
         key = str(place[-1])
         known = list(TestEntry.model_fields)
