@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from benchmark.commands.common import DeviceOption, JsonOption, console, resolve_device
 from benchmark.errors import UserError
@@ -112,6 +111,8 @@ def _entry(given: dict[str, Any]) -> Any:
     Raises:
         UserError: naming the option that is wrong.
     """
+    from pydantic import ValidationError
+
     from benchmark.cells.further import TestEntry
     from benchmark.grid.axes import section_keys
     from benchmark.grid.messages import explain, unknown

@@ -107,10 +107,11 @@ def trained_text(cell: CellRecord, test: FurtherTest, others: Sequence[FurtherTe
         parts.append(f"trained at {trained.ways}-way {trained.shots}-shot")
     if test.dataset != config.dataset and not _varies(cell, "dataset."):
         parts.insert(0, f"trained on {config.data_name}")
-    parts += [f"{shape.queries} queries"] if shape.queries != own.queries else []
+    published = test.dataset.name == LAKE  # whose tasks are told by their name
+    parts += [f"{shape.queries} queries"] if shape.queries != own.queries and not published else []
     alike = [one for one in (own_test(config), *others) if (one.dataset, one.episodes) == (test.dataset, test.episodes)]
     parts += [f"{test.count:,} episodes"] if len({one.count for one in (*alike, test)}) > 1 else []
-    parts += [f"test seed {test.seed}"] if test.seed != config.test.seed and test.dataset.name != LAKE else []
+    parts += [f"test seed {test.seed}"] if test.seed != config.test.seed and not published else []
     parts += [f"after {test.step:,} steps"] if test.step is not None else []
     return "".join(f", {part}" for part in parts)
 

@@ -29,8 +29,8 @@ TEN = TestEntry(ways=10)
 LAKE = TestEntry(dataset={"name": "lake-oneshot"})
 
 
-def planned(*entries: TestEntry, **changes: object) -> Grid:
-    grid = make_grid(channels=(8,), ways=20, **changes)
+def planned(*entries: TestEntry) -> Grid:
+    grid = make_grid(channels=(8,), ways=20)
     cells = []
     for cell in grid.cells:
         config = cell.model_copy(update={"dataset": cell.dataset.model_copy(update={"split": "lake"})})
