@@ -25,7 +25,6 @@ Files are written under a temporary name, flushed and renamed: whatever is there
 """
 
 import contextlib
-import itertools
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -54,13 +53,10 @@ from benchmark.cells.metrics_file import read_metrics
 from benchmark.cells.names import checked_name
 from benchmark.cells.records import read_record
 from benchmark.cells.result import Origin, Result
+from benchmark.cells.superseded import moved_aside
 from benchmark.cells.tests_folder import TestsFolder
 from benchmark.data.configs import FolderConfig
-from benchmark.errors import UserError
 from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
-
-SUPERSEDED = "superseded"
-"""Where older results of cells are kept."""
 
 BEST_CHECKPOINT = "best.pt"
 TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"
@@ -183,13 +179,7 @@ class CellFolder:
         Raises:
             DamagedError: it is damaged.
         """
-        path = self.folder / "origin.json"
-        try:
-            return Origin.model_validate(parse_json(path.read_bytes()))
-        except FileNotFoundError:
-            return Origin()
-        except (OSError, ValueError, ValidationError) as error:
-            raise DamagedError(f"{path} is damaged ({brief(error)})") from error
+        return read_record(self.folder / "origin.json", Origin) or Origin()
 
     def set_aside(self, *, planned: bytes | None) -> Path | None:
         """Move the folder out of the way, into `superseded/` beside it, and return where it is now.
@@ -199,16 +189,8 @@ class CellFolder:
         Raises:
             UserError: another process is writing this cell, or it cannot be moved.
         """
-        kept = self.folder.parent / SUPERSEDED
         with self.lock(), self.tests.lock_if_any():
-            if self.record() != planned:
-                return None
-            try:
-                kept.mkdir(exist_ok=True)
-                number = next(n for n in itertools.count(1) if not (kept / f"{self.folder.name}-{n}").exists())
-                return self.folder.rename(kept / f"{self.folder.name}-{number}")
-            except OSError as error:
-                raise UserError(f"cannot move {self.folder} aside: {error.strerror}") from error
+            return moved_aside(self.folder) if self.record() == planned else None
 
     def state(self) -> State:
         """What has become of the cell."""
