@@ -27,8 +27,8 @@ Each **cell** of the grid is a run: one method, one setting, one seed. All were 
 - `test/accuracy` is the result; `test/accuracy_ci_low` and `_high` bound its 95 % interval over test episodes. \
 Training saw neither these episodes nor their classes.
 - `val/best_accuracy` chose the checkpoint that was tested.
-- Rows named *mean* are settings: the mean over seeds, with an interval that counts seeds and episodes. Compare these \
-when methods are compared. The filter `tags.kind = 'aggregate'` shows them, `tags.kind = 'cell'` the cells.
+- Rows named *mean of 3 seeds* are settings, with an interval that counts seeds and episodes. Compare these when \
+methods are compared. The filter `tags.kind = 'aggregate'` shows them, `tags.kind = 'cell'` the cells.
 - A row named *launch* is one `htbench run`; its artifacts hold the report, with paired comparisons, and the grid.
 """
 
