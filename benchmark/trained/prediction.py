@@ -94,9 +94,10 @@ def _notes(run: TrainedRun, support: Support, queries: Queries) -> list[str]:
         notes.append(f"the run was trained with {run.setting.shots} picture(s) per class; these have {given}")
     if bool((support.labels == UNLABELLED).any()) and run.config.episodes.unlabelled == 0:
         notes.append("the run was trained without unlabelled pictures, so what it makes of yours is untested")
-    trained, given = run.config.episodes.unlabelled, int((support.labels == UNLABELLED).sum())
-    if trained and given != trained * len(support.class_names):
+    trained, unlabelled = run.config.episodes.unlabelled, int((support.labels == UNLABELLED).sum())
+    if trained and unlabelled != trained * len(support.class_names):
         notes.append(
-            f"the run was trained with {trained} unlabelled picture(s) per class; these are {given or 'none'} in all"
+            f"the run was trained with {trained} unlabelled picture(s) per class; these are {unlabelled or 'none'} in"
+            " all"
         )
     return notes
