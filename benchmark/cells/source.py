@@ -8,7 +8,7 @@ import ast
 import functools
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +114,16 @@ def _imported(start: Path) -> set[Path]:
     return found - {_built_in(face) for face in _FACES}
 
 
-def _names(path: Path) -> Iterator[str]:
+@functools.cache
+def _names(path: Path) -> tuple[str, ...]:
     """Names of modules that a file imports, anywhere in it, and of what it imports from them."""
+    found = []
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(dict.fromkeys(found))
 
 
 def _built_in(name: str) -> Path | None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 FEWEST_CELLS = 2
 """Cells below which there is nothing to pool. Two already help: coverage with two seeds rises from 88 to 94 %."""
@@ -98,4 +98,6 @@ def _twice_inverse_trigamma(value: float) -> float:
         return math.inf
     if value >= special.polygamma(1, fewest / 2):
         return fewest
+    from scipy import optimize  # takes as long to import as all that a plan does otherwise
+
     return float(optimize.brentq(lambda freedom: special.polygamma(1, freedom / 2) - value, fewest, most))

@@ -307,7 +307,7 @@ def test_what_a_plugin_imports_from_its_folder_belongs_to_it(tmp_path: Path, mon
     __import__("identity_main")
     before = source.plugin_sha256("identity_main")
     (tmp_path / "identity_helper.py").write_text("x = 2\n")
-    for cached in (source.plugin_sha256, source._digest, source._tree):
+    for cached in (source.plugin_sha256, source._digest, source._names, source._tree):
         cached.cache_clear()
     assert source.plugin_sha256("identity_main") != before
     assert source.plugin_sha256("methods.protonet.model") is None
