@@ -1,6 +1,9 @@
 """The optimiser and its learning rate."""
 
+import functools
+import inspect
 import math
+from typing import Any
 
 import torch
 
@@ -28,6 +31,19 @@ def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimi
     parameters = method.learned_parameters()
     lr, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
-    adam = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        sgd = _untraced(torch.optim.SGD)
+        return sgd(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
+    adam = _untraced(torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam)
     return adam(parameters, lr=lr, weight_decay=decay, fused=True)
+
+
+@functools.cache
+def _untraced(kind: type[torch.optim.Optimizer]) -> Any:
+    """The same optimiser, which cannot be traced by `torch.compile`, and so does not import it.
+
+    torch wraps these functions to break a trace at them. The wrappers import the tracer when they are first called,
+    traced or not, which takes as long as `import torch` itself.
+    """
+    names = ("step", "add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])})
