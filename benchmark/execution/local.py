@@ -21,7 +21,8 @@ from benchmark.errors import UserError
 from benchmark.execution.engine import MACHINE_STATUS, REFUSED_STATUS, Event
 from benchmark.machine.process import child_command, child_environment
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.5  # between two events
+_LOOK_SECONDS = 0.02  # between looking whether a process has ended
 _GRACE_SECONDS = 5.0  # between asking a process to stop and stopping it
 
 
@@ -52,7 +53,7 @@ def execute(cells: Iterable[CellFolder], *, workers: int, device: str) -> Genera
                     continue
                 busy.append(worker)
                 yield Event("started", cell)
-            time.sleep(_POLL_SECONDS)
+            _pause(busy)
             for worker in list(busy):
                 _enforce_timeout(worker)
                 if worker.process.poll() is not None:
@@ -67,6 +68,13 @@ def execute(cells: Iterable[CellFolder], *, workers: int, device: str) -> Genera
                 worker.process.wait(_GRACE_SECONDS)
             worker.process.kill()
             worker.process.wait()
+
+
+def _pause(busy: list[_Worker]) -> None:
+    """Until a process has ended, or it is time to look at the deadlines and let others see how far the cells are."""
+    until = time.monotonic() + _POLL_SECONDS
+    while time.monotonic() < until and not any(worker.process.poll() is not None for worker in busy):
+        time.sleep(_LOOK_SECONDS)
 
 
 def _start(cell: CellFolder, device: str) -> _Worker:
