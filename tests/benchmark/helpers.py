@@ -1,16 +1,19 @@
 """Small real grids for the tests."""
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
 from benchmark.cells.metrics import MetricsLine
-from benchmark.cli import app
+from benchmark.cli import app, main
 
 SCRATCH_METHODS = Path(__file__).with_name("scratch_methods.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +46,21 @@ def write_grid(folder: Path, **changes: object) -> Path:
 def invoke(*arguments: object) -> Result:
     """Run the command line in this process, which is quicker; a UserError is raised as it is."""
     return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def main_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command line from its entry point to its exit status in this process, which need not import torch again.
+
+    Cells still run in processes of their own. A plugin that was edited since this process read it is not read again:
+    there, and where the process itself matters, `htbench` is right.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["htbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+    return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from benchmark.episodes.images import gather
 from benchmark.trained.pictures import read_queries
 from benchmark.trained.run import load_run
 from tests.benchmark.data.photograph_archives import all_photos, photos, write_class_dict
-from tests.benchmark.helpers import ROOT, htbench, invoke, write_grid
+from tests.benchmark.helpers import ROOT, invoke, main_here, write_grid
 from tests.benchmark.trained_runs import train
 
 PAPER = ROOT / "experiments" / "paper"
@@ -28,7 +28,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_files_the_command_says_what_to_put_where_and_ends_with_2(tmp_path: Path, root: Path) -> None:
     grid = write_grid(tmp_path, dataset={"name": "mini_imagenet"}, plugins=None, grid={"method": "rfs"})
-    ended = htbench("data", grid, cwd=tmp_path)
+    ended = main_here("data", grid, cwd=tmp_path)
     assert ended.returncode == 2
     assert f"no files in {root}/mini_imagenet. Put mini-imagenet-cache-train.pkl" in ended.stderr
 

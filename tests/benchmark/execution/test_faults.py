@@ -17,7 +17,7 @@ from benchmark.cells.result import Failure, Result
 from benchmark.errors import MachineError
 from benchmark.execution import local, plan
 from benchmark.machine.faults import machine_fault
-from tests.benchmark.helpers import htbench, invoke, untimed, write_grid
+from tests.benchmark.helpers import htbench, invoke, main_here, untimed, write_grid
 
 TRAIN = {"batch": 4, "steps": 30, "validate_every": 5, "validation_episodes": 10}
 
@@ -77,14 +77,14 @@ def test_only_what_was_planned_is_claimed(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_not_the_cells_fault(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, train=TRAIN, grid={"method": ["linear-mean"]})
-    assert htbench("run", grid, "--no-track", "--runs", tmp_path / "whole", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", "--runs", tmp_path / "whole", cwd=tmp_path).returncode == 0
     full = limited(grid, tmp_path, 20_000)
     assert full.returncode == 1, full.stderr
     assert "Traceback" not in full.stdout + full.stderr
     assert "not finished: cannot write" in full.stdout and "run again to continue it" in full.stdout
     cell, other = cells(tmp_path / "runs")["linear-mean"], cells(tmp_path / "whole")["linear-mean"]
     assert cell.result() is None
-    again = htbench("run", grid, "--no-track", cwd=tmp_path)
+    again = main_here("run", grid, "--no-track", cwd=tmp_path)
     assert again.returncode == 0, again.stdout
     assert np.array_equal(cell.test_accuracy(), other.test_accuracy())
     assert [untimed(line) for line in cell.metrics()] == [untimed(line) for line in other.metrics()]
@@ -94,7 +94,7 @@ def test_a_full_disk_is_not_the_cells_fault(tmp_path: Path) -> None:
 def test_metrics_are_exact_after_an_attempt_without_a_checkpoint(tmp_path: Path) -> None:
     """Lines of an attempt that was killed before its first checkpoint, and a temporary file it left."""
     grid = write_grid(tmp_path, train=TRAIN)
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     cell = cells(tmp_path / "runs")["linear-mean"]
     whole = [untimed(line) for line in cell.metrics()]
     assert len(whole) == 6
@@ -103,7 +103,7 @@ def test_metrics_are_exact_after_an_attempt_without_a_checkpoint(tmp_path: Path)
         (cell.folder / name).unlink()
     cell.metrics_file.write_text(text.splitlines(keepends=True)[0] + '{"step": 10, "val/ac')
     (cell.folder / ".last.pt.123.tmp").write_bytes(b"half a check")
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     assert [untimed(line) for line in cell.metrics()] == whole
     assert cell.metrics_file.read_text().count("\n") == 6
     assert not list(cell.folder.glob(".*"))
@@ -112,11 +112,11 @@ def test_metrics_are_exact_after_an_attempt_without_a_checkpoint(tmp_path: Path)
 def test_a_curve_with_a_hole_is_not_continued(tmp_path: Path) -> None:
     """The lines before the checkpoint were deleted; nobody can log them again."""
     grid = write_grid(tmp_path)
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     cell = cells(tmp_path / "runs")["linear-mean"]
     cell.forget_result()
     cell.metrics_file.unlink()
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 1
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 1
     result = cell.result()
     assert result is not None and result.failure is not None and result.failure.kind == "bad input"
     assert "metrics.jsonl lacks 2 of the validations before step 10; delete" in result.failure.reason
@@ -217,7 +217,7 @@ def test_sys_exit_in_a_method_is_its_failure(tmp_path: Path) -> None:
         "    def forward(self, episode):\n        raise NotImplementedError\n"
         "    def solver_parameters(self, ways):\n        return 0\n"
     )
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 1
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 1
     result = cells(tmp_path / "runs")["leaves"].result()
     assert result is not None and result.failure is not None and result.failure.reason == "SystemExit: 75"
     assert cells(tmp_path / "runs")["linear-mean"].state() == "done"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.folder import CellFolder, ExperimentFolder
-from tests.benchmark.helpers import htbench, untimed, write_grid
+from tests.benchmark.helpers import htbench, main_here, untimed, write_grid
 
 
 def cells(runs: Path) -> dict[str, CellFolder]:
@@ -27,7 +27,7 @@ def test_what_goes_wrong_becomes_a_row_and_the_rest_goes_on(tmp_path: Path) -> N
         grid={"method": ["crashes", "diverges", "dies", "sleeps", "linear-mean"]},
         overrides=[{"when": {"method": "sleeps"}, "timeout_minutes": 0.2}],
     )
-    done = htbench("run", grid, "--workers", 2, "--no-track", cwd=tmp_path)
+    done = main_here("run", grid, "--workers", 2, "--no-track", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     records = {name: cell.result() for name, cell in cells(tmp_path / "runs").items()}
     failures = {name: record.failure for name, record in records.items() if record and record.failure}
@@ -48,7 +48,7 @@ def test_what_goes_wrong_becomes_a_row_and_the_rest_goes_on(tmp_path: Path) -> N
 
     # A finished cell is never run again, a failed one only on request.
     before = cells(tmp_path / "runs")["linear-mean"].folder.joinpath("result.json").stat().st_mtime_ns
-    again = htbench("run", grid, "--no-track", "--retry-failed", "--only", "method=crashes,linear-mean", cwd=tmp_path)
+    again = main_here("run", grid, "--no-track", "--retry-failed", "--only", "method=crashes,linear-mean", cwd=tmp_path)
     assert again.returncode == 1
     assert "2 cells, 1 to run" in again.stdout
     assert cells(tmp_path / "runs")["linear-mean"].folder.joinpath("result.json").stat().st_mtime_ns == before
@@ -63,7 +63,7 @@ def test_killed_anywhere_and_continued_gives_the_same_numbers(tmp_path: Path) ->
         grid={"method": ["slow", "linear-mean"]},
     )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert htbench("run", grid, "--no-track", "--runs", whole, cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", "--runs", whole, cwd=tmp_path).returncode == 0
     launch = [
         sys.executable,
         "-c",
@@ -118,14 +118,14 @@ def test_a_cell_killed_by_the_system_stays_to_be_continued(tmp_path: Path) -> No
 
 def test_two_launches_cannot_write_one_cell(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     cell = cells(tmp_path / "runs")["linear-mean"]
     cell.forget_result()
     with cell.lock():
-        refused = htbench("run", grid, "--no-track", cwd=tmp_path)
+        refused = main_here("run", grid, "--no-track", cwd=tmp_path)
         assert refused.returncode == 2
         assert "being written by another run" in refused.stderr
-        status = htbench("status", grid, "--json", cwd=tmp_path)
+        status = main_here("status", grid, "--json", cwd=tmp_path)
         assert json.loads(status.stdout)["cells"][0]["state"] == "running"
 
 
@@ -133,13 +133,13 @@ def test_damaged_and_newer_checkpoints_are_refused_and_kept(tmp_path: Path) -> N
     import torch
 
     grid = write_grid(tmp_path, grid={"method": ["linear-mean"], "seed": [0, 1]})
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     damaged, newer = ExperimentFolder(tmp_path / "runs" / "small").cells()
     for cell in (damaged, newer):
         cell.forget_result()
     damaged.last_checkpoint.write_bytes(damaged.last_checkpoint.read_bytes()[:1000])
     torch.save({**torch.load(newer.last_checkpoint), "format": 99}, newer.last_checkpoint)
-    done = htbench("run", grid, "--no-track", cwd=tmp_path)
+    done = main_here("run", grid, "--no-track", cwd=tmp_path)
     assert done.returncode == 1
     first, second = damaged.result(), newer.result()
     assert first is not None and first.failure is not None and second is not None and second.failure is not None

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.reporting.record import collect
-from tests.benchmark.helpers import htbench, invoke, write_grid
+from tests.benchmark.helpers import invoke, main_here, write_grid
 from tests.benchmark.reporting.simulated import make_grid, simulate
 
 
@@ -66,9 +66,9 @@ def test_a_crafted_width_makes_no_path(theirs: Path, tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_is_one_line(tmp_path: Path) -> None:
     """A file in the way and a folder of the system, which even the superuser cannot write to."""
     grid = write_grid(tmp_path)
-    assert htbench("run", grid, "--no-track", cwd=tmp_path).returncode == 0
+    assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 0
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file" / "out", Path("/proc/htbench")):
-        done = htbench("report", grid, "--out", out, cwd=tmp_path)
+        done = main_here("report", grid, "--out", out, cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.startswith(f"error: cannot create {out}") and done.stderr.count("\n") == 1

@@ -18,7 +18,7 @@ from benchmark.trained.export import SmallNetwork, specialise, write_onnx, write
 from benchmark.trained.pictures import Support
 from benchmark.trained.run import TrainedRun
 from methods import Episode, registry
-from tests.benchmark.helpers import SCRATCH_METHODS, htbench, invoke
+from tests.benchmark.helpers import SCRATCH_METHODS, invoke, main_here
 from tests.benchmark.trained_runs import hand_made_folders, noise, train, untrained
 
 RUNS: list[tuple[str, dict[str, Any]]] = [
@@ -169,6 +169,6 @@ def test_generate_from_pictures(tmp_path: Path) -> None:
     assert stored["class_names"] == [f"char{n}" for n in range(5)]
     assert [entry.version for entry in model.opset_import] == [17]
     four, _ = hand_made_folders(tmp_path / "four", classes=4, queries=0)
-    refused = htbench("generate", folder, "--support", four, "--out", "tiny.onnx", cwd=tmp_path)
+    refused = main_here("generate", folder, "--support", four, "--out", "tiny.onnx", cwd=tmp_path)
     assert refused.returncode == 2
     assert "has 4 class folders, but" in refused.stderr and "trained for exactly 5" in refused.stderr

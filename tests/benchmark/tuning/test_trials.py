@@ -20,7 +20,7 @@ from benchmark.reporting.summary import summarize
 from benchmark.tuning import trials
 from benchmark.tuning.search import Search
 from benchmark.tuning.tuned_grid import write_tuned_grid
-from tests.benchmark.helpers import htbench, write_grid
+from tests.benchmark.helpers import htbench, main_here, write_grid
 from tests.benchmark.tuning.in_this_process import InThisProcess
 
 pytest.importorskip("optuna", reason="pip install 'htbench[tune]'")
@@ -137,7 +137,7 @@ def test_a_trial_never_touches_the_test_split(grid: Grid, tmp_path: Path, monkey
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """Processes of their own, as a user has it; the second time nothing is left to run."""
+    """In a process of its own, as a user has it; the second time nothing is left to run."""
     grid = write_grid(tmp_path, grid={"method": ["linear-mean", "diverges"]}, tune={"trials": 3, "minutes": 9})
     command = ("tune", grid, "--trials", 1, "--minutes", 0.002, "--workers", 2, "--no-track", "--json")
     done = htbench(*command, cwd=tmp_path)
@@ -149,7 +149,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert read_grid(Path(found["grid"])).name == "small-tuned"
     records = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "small-tuning").glob("*/result.json")}
     assert len(records) == 2
-    assert json.loads(htbench(*command, cwd=tmp_path).stdout) == found
+    assert json.loads(main_here(*command, cwd=tmp_path).stdout) == found
     assert {path: path.stat().st_mtime_ns for path in records} == records
 
 
