@@ -155,7 +155,8 @@ def params(config: CellConfig, result: Result | None = None) -> dict[str, str]:
     Named as axes of a grid are, so that what varies is found by the name that the grid has for it.
     """
     settings = config.settings()
-    options = default_options(registry.get(config.method)) | config.model
+    method = registry.find(config.method)
+    options = (default_options(method) if method else {}) | config.model
     train = settings.pop("train")
     for name in ("ways", "shots", "queries"):  # only where they differ from the tested ones
         if train.get(name) is None:

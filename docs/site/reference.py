@@ -86,7 +86,7 @@ def datasets() -> str:
 def methods() -> str:
     """Each learner once, with the names it goes by, its options and what it says of itself."""
     learners: dict[type, list[Registered]] = {}
-    for name in registry.names():
+    for name in registry.built_in_names():
         found = registry.get(name)
         learners.setdefault(found.learner, []).append(found)
     overview = [[f"[`{one.name}`](#{_anchor(same)})", one.summary] for same in learners.values() for one in same]
@@ -106,7 +106,7 @@ def methods() -> str:
 
 def _options(method: Registered) -> str:
     """The options as a table; what they mean is in the docstring of the Config."""
-    config = method.learner.Config
+    config = method.config
     described = _entries(config)
     hints = typing.get_type_hints(config)
     defaults = default_options(dataclasses.replace(method, fixed={}))
