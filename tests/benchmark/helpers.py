@@ -55,12 +55,13 @@ def main_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]
     there, and where the process itself matters, `htbench` is right.
     """
     out, err = io.StringIO(), io.StringIO()
+    command = ["htbench", *map(str, arguments)]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.chdir(cwd)
-        patch.setattr(sys, "argv", ["htbench", *map(str, arguments)])
+        patch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as left:
             main()
-    return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess(command, int(left.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def htbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
