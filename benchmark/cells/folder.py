@@ -112,11 +112,6 @@ class CellFolder:
         """Output of the cell's process."""
         return self.folder / "log.txt"
 
-    @property
-    def progress_file(self) -> Path:
-        """How far the cell's process is, see `benchmark.cells.now`; means something only while the cell is running."""
-        return self.folder / "progress"
-
     def create(self, config: CellConfig) -> None:
         """Make the folder and write the configuration."""
         make_folder(self.folder)

@@ -14,6 +14,9 @@ from pydantic import Field, ValidationError
 
 from benchmark.machine.frozen import Frozen
 
+PROGRESS = "progress"
+"""Its file in the cell's folder; it means something only while the cell is running."""
+
 _LENGTH = 512
 _SECONDS = 1.0
 
@@ -49,11 +52,11 @@ class Now(Frozen):
 class Teller:
     """Writes where a cell is. What the machine refuses is passed over: telling never ends a cell."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self._file: int | None = None
         self._due = 0.0
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            self._file = os.open(folder / PROGRESS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         except OSError:
             return
         self.tell(Now())
@@ -80,9 +83,9 @@ class Teller:
             self._file = None
 
 
-def read_now(path: Path) -> Now | None:
-    """What was told last, or None if nothing was, or nothing that can be understood."""
+def read_now(folder: Path) -> Now | None:
+    """What was told last of the cell in this folder, or None if nothing was, or nothing that can be understood."""
     try:
-        return Now.model_validate_json(path.read_bytes())
+        return Now.model_validate_json((folder / PROGRESS).read_bytes())
     except (OSError, ValidationError):
         return None

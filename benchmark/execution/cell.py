@@ -123,7 +123,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     from benchmark.training.warm_start import restore_shared
 
     started = datetime.now(UTC)
-    teller = Teller(store.progress_file)
+    teller = Teller(store.folder)
     if not store.last_checkpoint.exists():
         store.write_origin(origin_today(config))
     commit, changed = provenance.code_version()  # before training: the checkout may move on meanwhile

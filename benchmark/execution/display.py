@@ -34,7 +34,7 @@ def plan_table(planned: Sequence[PlannedCell]) -> Table:
         table.add_column(column, justify="right" if column == "left" else "left", overflow="fold")
     for cell in planned:
         left = "" if cell.remaining_seconds == 0 else duration(cell.remaining_seconds)
-        now = read_now(cell.store.progress_file) if cell.state == "running" else None
+        now = read_now(cell.store.folder) if cell.state == "running" else None
         note = ", ".join(filter(None, progress_texts(now))) if now else cell.told
         table.add_row(cell.store.folder.name, _MARKS.get(cell.state, cell.state), left, note)
     return table
@@ -102,7 +102,7 @@ class RunDisplay:
             self._live.update(self._drawn(), refresh=True)
 
     def _states(self) -> dict[str, Now]:
-        return {name: read_now(cell.progress_file) or Now() for name, cell in self._running.items()}
+        return {name: read_now(cell.folder) or Now() for name, cell in self._running.items()}
 
     def _drawn(self) -> RenderableType:
         states = self._states()
