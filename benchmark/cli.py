@@ -1,5 +1,5 @@
-"""The command line: `htbench plan | run | tune | status | report | adopt | sync | ui | data | methods | evaluate |
-inspect | generate | predict | profile`.
+"""The command line: `htbench plan | run | tune | status | report | adopt | sync | ui | data | methods | cite |
+evaluate | inspect | generate | predict | profile`.
 
 Exit status: 0 all is well, 1 some cell has no result or some picture no label, 2 the input is wrong, 130 interrupted.
 """
@@ -53,6 +53,7 @@ _COMMANDS = (
     mlflow.ui,
     catalogue.data,
     catalogue.methods,
+    catalogue.cite,
     evaluation.evaluate,
     trained.inspect,
     trained.generate,

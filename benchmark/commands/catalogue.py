@@ -1,4 +1,4 @@
-"""Commands on what there is: data, methods."""
+"""Commands on what there is: data, methods, cite."""
 
 import contextlib
 import json
@@ -110,3 +110,14 @@ def methods(
         console.print(f"[bold]{method['name']}[/]  {method['summary']}", highlight=False)
         defaults_text = ", ".join(f"{k}={v}" for k, v in method["options"].items())
         console.print(f"    {defaults_text}", style="dim", highlight=False, markup=False)
+
+
+def cite(
+    grid: Annotated[Path, typer.Argument(help="A grid, or a folder under results/")],
+) -> None:
+    """Print BibTeX of what a paper should cite that uses a grid: htbench, its methods and its datasets."""
+    from benchmark.reporting.citations import bibtex
+    from benchmark.reporting.record import Record
+
+    cells = [cell.config for cell in Record.load(grid).cells] if grid.is_dir() else open_grid(grid, RUNS, None)[1]
+    print(bibtex(cells), end="")
