@@ -8,6 +8,7 @@ FLOORS = (
     "__main__",
     "cli",
     "commands",
+    "api",
     "tuning",
     "tracking",
     "inspection",

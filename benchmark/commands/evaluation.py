@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands.common import DeviceOption, JsonOption, console, resolve_device
+from benchmark.commands.common import DeviceOption, JsonOption, console
 from benchmark.errors import UserError
+from benchmark.machine.device import resolve_device
 
 RunArgument = Annotated[Path, typer.Argument(help="A cell's run directory, such as runs/quickstart/ht-all-8ch-seed0-…")]
 

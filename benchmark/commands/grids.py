@@ -21,11 +21,10 @@ from benchmark.commands.common import (
     console,
     open_grid,
     open_tracking,
-    resolve_device,
     resolve_kernel,
-    resolve_workers,
 )
 from benchmark.errors import UserError
+from benchmark.machine.device import resolve_device, resolve_workers
 
 if TYPE_CHECKING:
     from benchmark.execution.plan import PlannedCell
@@ -114,28 +113,21 @@ def run(
     Results that were made from something else (a plugin since edited, another default) are kept aside and made again.
     """
     from benchmark.execution.display import RunDisplay
+    from benchmark.execution.launch import ready_cells
     from benchmark.execution.local import execute
-    from benchmark.execution.plan import make_plan, preflight
+    from benchmark.execution.plan import make_plan
     from benchmark.machine.duration import duration
 
     read, cells, experiment = open_grid(grid, runs, only)
     planned = make_plan(cells, experiment)
-    records = {p.config.key: p.store.record() for p in planned}
-    busy = [p.store.folder for p in planned if p.state == "running"]
-    if busy:
-        raise UserError(f"{busy[0]} is being written by another run; wait for it or choose another --runs")
-    kept = {"done"} if retry_failed else {"done", "failed", "damaged"}
-    todo = [p for p in planned if p.state not in kept or (p.stale and stale)]
-    to_test = [(p, tests) for p in planned if p not in todo
-               and (tests := p.tests_to_score(retry_failed=retry_failed, stale=stale))]  # fmt: skip
     device = resolve_device(device)
     arithmetic = resolve_kernel(kernel)
-    preflight([p.config for p in todo + [p for p, _ in to_test]])
-    todo = [p for p in todo if _made_ready(p, records[p.config.key])]
-    for cell, tests in to_test:
-        cell.store.plan_tests(cell.config.tests)
-        for test in tests:
-            cell.store.tests.forget(test.test.key)
+    todo, to_test = ready_cells(
+        planned,
+        retry_failed=retry_failed,
+        stale=stale,
+        told=lambda line: console.print(line, highlight=False, markup=False),
+    )
     if todo or to_test:
         experiment.write_grid(read.text)
     workers = resolve_workers(workers, device)
@@ -176,17 +168,6 @@ def run(
         console.print("cells done with other code or data run again with --stale")
     if unfinished:
         raise typer.Exit(1)
-
-
-def _made_ready(cell: "PlannedCell", record: bytes | None) -> bool:
-    """Make a cell ready to be run, with what is to be replaced kept aside; False if another run has finished it."""
-    if cell.state in ("done", "damaged", "outdated"):
-        aside = cell.store.set_aside(planned=record)
-        if aside is None:
-            return False
-        console.print(f"kept aside: {aside}  {cell.note}", highlight=False, markup=False)
-        record = None
-    return cell.store.claim(cell.config, planned=record)
 
 
 def status(grid: GridArgument, runs: RunsOption = RUNS, only: OnlyOption = None, as_json: JsonOption = False) -> None:

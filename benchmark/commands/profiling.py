@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cells.options import LARGEST_WIDTH
-from benchmark.commands.common import RESULTS, DeviceOption, JsonOption, console, resolve_device
+from benchmark.commands.common import RESULTS, DeviceOption, JsonOption, console
 from benchmark.errors import UserError
+from benchmark.machine.device import resolve_device
 
 if TYPE_CHECKING:
     from benchmark.profiling.measure import Profile

@@ -18,10 +18,9 @@ from benchmark.commands.common import (
     open_grid,
     open_tracking,
     require,
-    resolve_device,
     resolve_kernel,
-    resolve_workers,
 )
+from benchmark.machine.device import resolve_device, resolve_workers
 
 if TYPE_CHECKING:
     from benchmark.tuning.search import Search
