@@ -47,7 +47,7 @@ def test_every_method_option_key_and_dataset_has_its_row(site: Path) -> None:
             assert f"<td><code>{option}</code></td>" in methods, (name, option)
     for key in TrainConfig.model_fields:
         assert f"<td><code>{key}</code></td>" in grids
-    for name in ("omniglot", "glyphs", "folder", "mini_imagenet", "tiered_imagenet", "cifar_fs", "fc100"):
+    for name in ("omniglot", "glyphs", "folder", "mini_imagenet", "tiered_imagenet", "cifar_fs", "fc100", "mixture"):
         assert f"<code>{name}</code>" in datasets
     # A meaning is the one of the code: this is a line of MAML's Config.
     assert "until this fraction of training, gradients are first-order" in " ".join(methods.split())

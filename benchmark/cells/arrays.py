@@ -7,7 +7,7 @@ of a cell's file gives it, too.
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from benchmark.cells.result import TestScore
 from benchmark.errors import UserError
+
+Number = TypeVar("Number", np.float32, np.uint16)
 
 MEAN_TOLERANCE = 1e-6
 """Between a record's mean and its array's: sums of float32 values in another order differ by 1e-8 or so."""
@@ -24,14 +26,14 @@ class DamagedError(UserError):
     """A file of one cell is damaged, edited or another cell's: it concerns that cell, and no other."""
 
 
-def npy_bytes(values: NDArray[Any]) -> bytes:
-    """The content of a `.npy` file of the values as float32."""
+def npy_bytes(values: NDArray[Any], dtype: type[Number] = np.float32) -> bytes:  # type: ignore[assignment]
+    """The content of a `.npy` file of the values, as float32 unless another kind of number is asked for."""
     buffer = io.BytesIO()
-    np.save(buffer, values.astype(np.float32))
+    np.save(buffer, values.astype(dtype))
     return buffer.getvalue()
 
 
-def read_npy(path: Path, sha256: str | None = None) -> NDArray[np.float32]:
+def read_npy(path: Path, sha256: str | None = None, dtype: type[Number] = np.float32) -> NDArray[Number]:  # type: ignore[assignment]
     """Read what `npy_bytes` made; `sha256` is what the record says, None if it says nothing.
 
     Raises:
@@ -42,11 +44,11 @@ def read_npy(path: Path, sha256: str | None = None) -> NDArray[np.float32]:
     except OSError as error:
         raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
     check_sha256(path, hashlib.sha256(content).hexdigest(), sha256)
-    return parse_npy(content, str(path))
+    return parse_npy(content, str(path), dtype)
 
 
-def parse_npy(content: bytes, what: str) -> NDArray[np.float32]:
-    """The float32 array in the content of a `.npy` file.
+def parse_npy(content: bytes, what: str, dtype: type[Number] = np.float32) -> NDArray[Number]:  # type: ignore[assignment]
+    """The array of such numbers in the content of a `.npy` file.
 
     Raises:
         DamagedError: there is none; `what` says where it was looked for.
@@ -56,13 +58,15 @@ def parse_npy(content: bytes, what: str) -> NDArray[np.float32]:
         file = io.BytesIO(content)
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if dtype != np.float32 or len(content) - file.tell() != 4 * int(np.prod(shape, dtype=object)):
-            raise ValueError(f"float32 of shape {shape} expected, found {len(content) - file.tell()} bytes of {dtype}")
-        values: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+        shape, _, found = read(file)
+        size = np.dtype(dtype).itemsize * int(np.prod(shape, dtype=object))
+        if found != dtype or len(content) - file.tell() != size:
+            left = len(content) - file.tell()
+            raise ValueError(f"{np.dtype(dtype)} of shape {shape} expected, found {left} bytes of {found}")
+        values: NDArray[Number] = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception as error:  # numpy evaluates the header, which may go wrong in any way
         reason = " ".join(str(error).split())[:200]
-        raise DamagedError(f"{what} is no array of float32 numbers ({reason})") from error
+        raise DamagedError(f"{what} is no array of {np.dtype(dtype)} numbers ({reason})") from error
     return values
 
 
@@ -105,6 +109,27 @@ def check_accuracy(values: NDArray[np.float32], score: TestScore, what: str) -> 
     mean = float(values.mean(dtype="float64"))
     if abs(mean - score.accuracy) > MEAN_TOLERANCE:
         raise DamagedError(f"{what} has the mean {mean:.6f}, but its record says {score.accuracy:.6f}")
+    return values
+
+
+def check_domains(
+    values: NDArray[np.uint16], accuracy: NDArray[np.float32], score: TestScore, what: str
+) -> NDArray[np.uint16]:
+    """The domain (E,) of each episode, a place in `score.domains`, which say how many each has and their mean.
+
+    Raises:
+        DamagedError: they are not.
+    """
+    if values.shape != accuracy.shape:
+        raise DamagedError(f"{what} should hold the domains of {len(accuracy)} episodes, found {values.shape}")
+    for place, domain in enumerate(score.domains):
+        of_domain = accuracy[values == place]
+        mean = float(of_domain.mean(dtype="float64")) if len(of_domain) else 0.0
+        if len(of_domain) != domain.episodes or abs(mean - domain.accuracy) > MEAN_TOLERANCE:
+            raise DamagedError(
+                f"{what} has {len(of_domain)} episodes of {domain.name} with the mean {mean:.6f}, but its record says"
+                f" {domain.episodes} and {domain.accuracy:.6f}"
+            )
     return values
 
 

@@ -10,6 +10,7 @@
         best.pt                   the method at its best validation accuracy
         member-500.pt             with test.ensemble, the method after 500 steps, if among the best on validation
         test_accuracy.npy         (episodes,) float32
+        test_domains.npy          (episodes,) uint16, places in `test.domains` of the record, where tasks have domains
         ensemble_accuracy.npy     (episodes,) float32, with test.ensemble only
         test_matrices.npy         (episodes, steps, tasks) float32, of task sequences only
         result.json               benchmark.cells.result.Result, written last
@@ -35,16 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.cells.arrays import (
-    DamagedError,
-    brief,
-    check_accuracy,
-    check_matrices,
-    check_sha256,
-    file_sha256,
-    npy_bytes,
-    read_npy,
-)
+from benchmark.cells import arrays
+from benchmark.cells.arrays import DamagedError, brief, check_sha256, file_sha256, npy_bytes, read_npy
 from benchmark.cells.config import CellConfig, FurtherTest
 from benchmark.cells.declared import size, size_axis
 from benchmark.cells.lock import Held, held, is_held
@@ -60,6 +53,7 @@ from benchmark.machine.files import make_folder, parse_json, write_text, write_w
 
 BEST_CHECKPOINT = "best.pt"
 TEST_ACCURACY, ENSEMBLE_ACCURACY, TEST_MATRICES = "test_accuracy.npy", "ensemble_accuracy.npy", "test_matrices.npy"
+TEST_DOMAINS = "test_domains.npy"
 
 State = Literal["missing", "running", "interrupted", "done", "failed", "damaged", "outdated"]
 """What has become of a cell. "damaged": its record or its scores cannot be trusted, see `CellFolder.damage`;
@@ -211,6 +205,7 @@ class CellFolder:
             result = self.result()
             if result is not None and result.test is not None:
                 self.test_accuracy()
+                self.test_domains()
             if result is not None and result.ensemble is not None:
                 self.ensemble_accuracy()
             if result is not None and result.continual is not None:
@@ -240,18 +235,19 @@ class CellFolder:
         test_accuracy: np.ndarray | None = None,
         test_matrices: np.ndarray | None = None,
         ensemble_accuracy: np.ndarray | None = None,
+        test_domains: np.ndarray | None = None,
     ) -> None:
-        """Write the record, and before it the test accuracies per episode and matrices per task sequence.
+        """Write the record, and before it test accuracies and domains per episode, and matrices per task sequence.
 
         The record gets the SHA-256 of these arrays and of the checkpoints that are there. An adopted one keeps those of
         checkpoints that stayed elsewhere.
         """
-        if test_accuracy is not None:
-            self._write_array(TEST_ACCURACY, test_accuracy)
-        if ensemble_accuracy is not None:
-            self._write_array(ENSEMBLE_ACCURACY, ensemble_accuracy)
-        if test_matrices is not None:
-            self._write_array(TEST_MATRICES, test_matrices)
+        given = {TEST_ACCURACY: test_accuracy, ENSEMBLE_ACCURACY: ensemble_accuracy, TEST_MATRICES: test_matrices}
+        for name, values in given.items():
+            if values is not None:
+                self._write_array(name, values)
+        if test_domains is not None:
+            self._write_array(TEST_DOMAINS, test_domains, np.uint16)
         if result.failure is None:
             kept = sorted([*self.folder.glob("*.npy"), self.best_checkpoint, *self.folder.glob("member-*.pt")])
             hashes = {path.name: file_sha256(path) for path in kept if path.exists()}
@@ -266,24 +262,30 @@ class CellFolder:
         """
         result = self._finished()
         assert result.test is not None
-        return check_accuracy(self._read_array(TEST_ACCURACY, result), result.test, self._name(TEST_ACCURACY))
+        return arrays.check_accuracy(self._read_array(TEST_ACCURACY, result), result.test, self._name(TEST_ACCURACY))
+
+    def test_domains(self) -> NDArray[np.uint16] | None:
+        """The domain of each test episode, (episodes,) places in the record's `test.domains`; raises as above."""
+        result = self._finished()
+        if result.test is None or not result.test.domains:
+            return None
+        values = read_npy(self.folder / TEST_DOMAINS, result.sha256.get(TEST_DOMAINS), np.uint16)
+        return arrays.check_domains(values, self.test_accuracy(), result.test, self._name(TEST_DOMAINS))
 
     def ensemble_accuracy(self) -> NDArray[np.float32]:
         """Per-episode test accuracies of the ensemble, (episodes,) float32; raises as `test_accuracy`."""
         result = self._finished()
         assert result.ensemble is not None
-        return check_accuracy(
-            self._read_array(ENSEMBLE_ACCURACY, result), result.ensemble, self._name(ENSEMBLE_ACCURACY)
-        )
+        values = self._read_array(ENSEMBLE_ACCURACY, result)
+        return arrays.check_accuracy(values, result.ensemble, self._name(ENSEMBLE_ACCURACY))
 
     def test_matrices(self) -> NDArray[np.float32]:
-        """Accuracy matrices of task sequences, (episodes, steps, tasks) float32; see `benchmark.scoring.forgetting`.
-
-        Raises as `test_accuracy`.
-        """
+        """Accuracy matrices (episodes, steps, tasks) of task sequences, see `benchmark.scoring.forgetting`; checked."""
         result = self._finished()
         assert result.test is not None
-        return check_matrices(self._read_array(TEST_MATRICES, result), result.test.episodes, self._name(TEST_MATRICES))
+        return arrays.check_matrices(
+            self._read_array(TEST_MATRICES, result), result.test.episodes, self._name(TEST_MATRICES)
+        )
 
     def check_checkpoint(self, path: Path) -> None:
         """Refuse a checkpoint of a finished cell that is not the one it was tested with.
@@ -304,8 +306,8 @@ class CellFolder:
     def _name(self, file: str) -> str:
         return str(self.folder / file)
 
-    def _write_array(self, name: str, values: np.ndarray) -> None:
-        write_whole(self.folder / name, lambda file: file.write(npy_bytes(values)))
+    def _write_array(self, name: str, values: np.ndarray, dtype: type = np.float32) -> None:
+        write_whole(self.folder / name, lambda file: file.write(npy_bytes(values, dtype)))
 
     def _read_array(self, name: str, result: Result) -> NDArray[np.float32]:
         return read_npy(self.folder / name, result.sha256.get(name))

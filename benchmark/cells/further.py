@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from benchmark.cells.config import LARGEST_SEED, CellConfig, EpisodesConfig, FurtherTest
 from benchmark.cells.names import checked_name
-from benchmark.data.configs import DatasetSection, TestDataConfig
+from benchmark.data.configs import TestDataConfig
 from benchmark.machine.frozen import Frozen
 
 SHAPE = ("ways", "shots", "queries", "unlabelled", "distractors", "tasks", "scenario")
@@ -116,10 +116,10 @@ def of_domain(dataset: TestDataConfig, domain: str) -> TestDataConfig:
     Raises:
         ValueError: it has none of that name.
     """
-    if not isinstance(dataset, DatasetSection) or domain not in dataset.domains:
-        known = ", ".join(dataset.domains) or "none"
-        raise ValueError(f"domain: {dataset.name} has no domain {domain!r} here; it has {known}")
-    return dataset.model_copy(update={"domains": (domain,)})
+    try:
+        return dataset.in_domain(domain)
+    except ValueError as error:
+        raise ValueError(f"domain: {dataset.name} has {error}") from error
 
 
 def _lake(entry: TestEntry, config: CellConfig, dataset: TestDataConfig) -> FurtherTest:

@@ -85,7 +85,7 @@ def origin_of_test(config: CellConfig, test: FurtherTest) -> Origin:
     method = registry.get(config.method)
     return Origin(
         plugin=plugin_sha256(method.where.partition(":")[0]),
-        code=built_in_sha256(method.where, test.dataset.name.replace("-", "_")),
+        code=built_in_sha256(method.where, tuple(name.replace("-", "_") for name in test.dataset.names)),
     )
 
 

@@ -59,7 +59,7 @@ def origin_today(config: CellConfig) -> Origin:
     return Origin(
         options=default_options(method) | config.model,
         plugin=plugin_sha256(method.where.partition(":")[0]),
-        code=built_in_sha256(method.where, config.dataset.name),
+        code=built_in_sha256(method.where, config.dataset.names),
     )
 
 

@@ -11,6 +11,14 @@ FORMAT = 1
 """Version of the record; a newer one is refused."""
 
 
+class DomainScore(Frozen):
+    """Accuracy on those of the episodes that are of one domain (`benchmark.data.domain`)."""
+
+    name: str
+    accuracy: float = Field(ge=0, le=1)
+    episodes: int = Field(ge=1)
+
+
 class TestScore(Frozen):
     """Accuracy on the frozen test episodes; per-episode values are in the cell's `test_accuracy.npy`.
 
@@ -18,6 +26,7 @@ class TestScore(Frozen):
     `sha256` identifies the episodes: only results with equal hashes may be compared in pairs.
     `seconds_per_task` is what adapting to a task and classifying its queries took, see
     `benchmark.scoring.scoring.Scored`: a measurement, different in every run; None where it was not taken.
+    `domains` are those that have episodes, in the order in which the cell's `test_domains.npy` counts them.
     """
 
     __test__ = False  # not a pytest class
@@ -26,6 +35,13 @@ class TestScore(Frozen):
     episodes: int = Field(ge=1)
     sha256: str
     seconds_per_task: float | None = None
+    domains: tuple[DomainScore, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records from before there were domains stay the same to the last byte."""
+        values: dict[str, Any] = dump(self)
+        return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
 
 
 class EnsembleScore(TestScore):

@@ -21,7 +21,7 @@ ROOMS = ("episodes", "training", "scoring", "data/pixels")
 """Of `benchmark`, what every number depends on. What datasets read has its own fingerprint, of its content; the rest
 runs, keeps, compares and shows."""
 
-FILES = ("data/dataset.py", "data/shared.py", "data/splits.py")
+FILES = ("data/dataset.py", "data/domain.py", "data/shared.py", "data/splits.py")
 """Of `benchmark`, what it depends on besides."""
 
 _REGISTRY = "methods.registry"
@@ -33,17 +33,17 @@ a name stands for does count, and the options that a method's name fixes are in 
 
 
 @functools.cache
-def built_in_sha256(learner: str, dataset: str) -> str:
-    """SHA-256 of the built-in code that the numbers of a learner, "module:class", on a dataset depend on."""
+def built_in_sha256(learner: str, datasets: tuple[str, ...]) -> str:
+    """SHA-256 of the built-in code that the numbers of a learner, "module:class", on data sets depend on."""
     module, _, name = learner.partition(":")
-    return _sha256(built_in_files(module, dataset), name)
+    return _sha256(built_in_files(module, datasets), name)
 
 
-def built_in_files(module: str, dataset: str) -> set[Path]:
-    """The files of that code: the harness (`ROOMS`, `FILES`, the dataset's own file), and what the module imports."""
+def built_in_files(module: str, datasets: Iterable[str]) -> set[Path]:
+    """The files of that code: the harness (`ROOMS`, `FILES`, the data sets' own), and what the module imports."""
     harness = ROOT / "benchmark"
     files = {path for room in ROOMS for path in (harness / room).rglob("*.py")}
-    files |= {harness / name for name in (*FILES, f"data/{dataset}.py")}
+    files |= {harness / name for name in (*FILES, *(f"data/{dataset}.py" for dataset in datasets))}
     start = _built_in(module) or _file_of(module)
     files |= {path for path in _imported(start) if ROOT / "methods" in path.parents} if start else set()
     return files | {compiled for path in files for compiled in (*path.parent.glob("*.cpp"), *path.parent.glob("*.h"))}

@@ -76,6 +76,11 @@ def _show(dataset: "Dataset | OfficialRuns") -> None:
         n_images = int(images.first[-1])
         shape = "x".join(map(str, images.image_shape))
         console.print(f"  {name:<10} {images.classes:>5} classes  {n_images:>6} images of {shape}", highlight=False)
+        for domain in images.domains:
+            times = f", {domain.weight} times as often" if domain.weight > 1 else ""
+            console.print(
+                f"    {domain.name}: {images.domain_classes(domain)} classes{times}", highlight=False, markup=False
+            )
     for remark in dataset.remarks:
         console.print(f"  suspicious {remark}", highlight=False, markup=False)
 

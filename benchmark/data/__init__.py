@@ -41,8 +41,10 @@ def load(config: DatasetConfig, root: Path | None = None) -> "Dataset":
     dataset: Dataset = module.load(config, root)
     if dataset.files and dataset.files_sha256 is None:
         Memory(config.model_dump_json(), root).keep(dataset.files, dataset.fingerprint, started)
+    if not config.domains:
+        return dataset
     assert config.domains != "planes"  # the configuration has put the names of both
-    return dataset.in_domains(config.domains) if config.domains else dataset
+    return dataset.in_domains(config.domains)
 
 
 def load_test(config: TestDataConfig, root: Path | None = None) -> "Dataset | OfficialRuns":

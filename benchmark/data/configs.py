@@ -1,11 +1,12 @@
 """Options of each dataset, typed; light enough to read a grid without importing torch."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from benchmark.data.pixels.domains import PLANES, Domain
+from benchmark.data.pixels.domains import PLANES, View
 from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.pixels.rotations import Rotations
 from benchmark.machine.frozen import Frozen
@@ -14,17 +15,43 @@ from benchmark.machine.frozen import Frozen
 class DatasetSection(Frozen):
     """A dataset's options."""
 
+    if TYPE_CHECKING:
+        name: str
+
     normalization: ClassVar[Normalization | None] = None
     """Of the pixels in episodes; None: they are in [0, 1]."""
 
-    domains: tuple[Domain, ...] | Literal["planes"] = ()
+    domains: tuple[View, ...] | Literal["planes"] = ()
     """How the images of a task are shown, see `benchmark.data.pixels.domains`; none: as they are."""
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """Of the domains that a task may have, in their order; none if all tasks are of one kind."""
+        return tuple(self.domains)
+
+    def in_domain(self, name: str) -> Self:
+        """The same with all tasks in one of the domains, which are then other tasks than those of the whole.
+
+        Raises:
+            ValueError: it has none of that name.
+        """
+        self._check_domain(name)
+        return self.model_copy(update={"domains": (name,)})
+
+    def _check_domain(self, name: str) -> None:
+        if name not in self.domain_names:
+            raise ValueError(f"no domain {name!r}; there are {', '.join(self.domain_names) or 'none'}")
 
     @model_serializer(mode="wrap")
     def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Records from before there were domains stay the same to the last byte."""
         values: dict[str, Any] = dump(self)
         return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the data sets that its images are from, its own first: each has a file in `benchmark.data`."""
+        return (self.name,)
 
     @property
     def suffix(self) -> str:
@@ -35,7 +62,7 @@ class DatasetSection(Frozen):
 
     @field_validator("domains")
     @classmethod
-    def _domains(cls, value: tuple[Domain, ...] | Literal["planes"]) -> tuple[Domain, ...]:
+    def _domains(cls, value: tuple[View, ...] | Literal["planes"]) -> tuple[View, ...]:
         named = PLANES if value == "planes" else value
         if len(set(named)) != len(named):
             raise ValueError(f"name each domain once, not {list(named)}")
@@ -123,15 +150,104 @@ class FC100Config(PhotographsConfig):
     name: Literal["fc100"]
 
 
-DatasetConfig = (
-    OmniglotConfig
-    | GlyphsConfig
-    | FolderConfig
-    | MiniImageNetConfig
-    | TieredImageNetConfig
-    | CIFARFSConfig
-    | FC100Config
-)
+PartConfig = OmniglotConfig | GlyphsConfig | MiniImageNetConfig | TieredImageNetConfig | CIFARFSConfig | FC100Config
+"""What a mixture can be made of: everything but a user's own pictures and another mixture."""
+
+
+PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", max_length=60)]
+
+
+class MixtureConfig(DatasetSection):
+    """See `benchmark.data.mixture`.
+
+    of: the data sets by the names they have here, which are those of data sets unless their options say `name`.
+    weights: how often each is trained on, 1 unless given; a part of weight 0 is only tested.
+    image_size: the side of all images, in pixels.
+    colour: whether they are RGB, or grey.
+    """
+
+    name: Literal["mixture"]
+    of: dict[PartName, Annotated[PartConfig, Field(discriminator="name")]]
+    weights: dict[str, Annotated[int, Field(ge=0, le=1_000)]] = Field({})
+    image_size: int = Field(28, ge=8, le=1024)
+    colour: bool = False
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @field_validator("of", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """The parts by name, in alphabetical order, so that the order in a file does not count."""
+        if not isinstance(value, dict):
+            return value
+        parts = {name: {} if part is None else part for name, part in sorted(value.items())}
+        return {name: {"name": name, **part} if isinstance(part, dict) else part for name, part in parts.items()}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.domains:
+            raise ValueError("a mixture's domains are its parts; give 'domains' to one of these")
+        if not self.of:
+            raise ValueError("'of' should name the data sets, such as 'of: {omniglot: {}, glyphs: {}}'")
+        for name, part in self.of.items():
+            if getattr(part, "augment", False):
+                raise ValueError(f"of.{name}.augment: images of a mixture are not augmented")
+        unknown = [name for name in self.weights if name not in self.of]
+        if unknown:
+            raise ValueError(f"weights: no part is called {unknown[0]!r}; there are {', '.join(self.of)}")
+        if not any(self.weight(name) for name in self.of):
+            raise ValueError("weights: at least one part should be trained on")
+        if len({part.domains == PLANES for part in self.of.values()}) > 1:
+            raise ValueError("planes have twice the channels; show all parts in planes, or none")
+        return self
+
+    def weight(self, part: str) -> int:
+        """How often a part is trained on, compared with the others."""
+        return self.weights.get(part, 1)
+
+    @property
+    def views(self) -> dict[str, tuple[str, View]]:
+        """By the name of each domain, its part and how the images are shown."""
+        return dict(self._views())
+
+    def _views(self) -> Iterator[tuple[str, tuple[str, View]]]:
+        as_it_is: View = "identity"
+        for name, part in self.of.items():
+            if not part.domains:
+                yield name, (name, as_it_is)
+            for view in part.domains:
+                assert part.domains != "planes"  # the configuration has put the names of both
+                yield f"{name} ({view})", (name, view)
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """Those of the parts, and of the ways to show their images."""
+        return tuple(self.views)
+
+    def in_domain(self, name: str) -> Self:
+        """As in `DatasetSection`: a mixture of one."""
+        self._check_domain(name)
+        part, view = self.views[name]
+        one = self.of[part]
+        changed = {part: one.model_copy(update={"domains": (view,)}) if one.domains else one}
+        return self.model_copy(update={"of": changed, "weights": {}})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As in `DatasetSection`."""
+        return (self.name, *sorted({part.name for part in self.of.values()}))
+
+    @property
+    def suffix(self) -> str:
+        """Its parts, with what is special about their part in training."""
+        said = {0: " untrained", 1: ""}
+        named = [f"{name}{part.suffix}" for name, part in self.of.items()]
+        weights = [said.get(weight, f" x{weight}") for weight in map(self.weight, self.of)]
+        return f" ({', '.join(name + weight for name, weight in zip(named, weights, strict=True))})"
+
+
+DatasetConfig = PartConfig | FolderConfig | MixtureConfig
 
 
 class LakeOneshotConfig(DatasetSection):

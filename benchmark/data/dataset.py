@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.data.domain import Domain
 from benchmark.data.pixels.augmentation import Augmentation
-from benchmark.data.pixels.domains import PLANES, Domain
+from benchmark.data.pixels.domains import PLANES, View
 from benchmark.data.pixels.normalization import Normalization
 from benchmark.data.pixels.rotations import Rotations
 
@@ -28,11 +29,10 @@ class ClassImages:
         images: (M, C, H, W) uint8; the images of one class are consecutive. Ink or foreground is bright.
         first: (classes + 1,) int64; class c owns images first[c] .. first[c + 1] - 1.
         names: one name per class.
-        rotations: see `Rotations`.
+        rotations: see `Rotations`; of classes in domains, these say it.
         normalization: of the pixels in episodes; None leaves them in [0, 1].
         augmentation: of every image of an episode; None changes nothing. For training only.
-        domains: ways to show the images, one of them for each episode (`benchmark.data.pixels.domains`);
-            none: as they are.
+        domains: one of them for each episode; none: all classes, as they are.
     """
 
     images: Tensor
@@ -46,7 +46,15 @@ class ClassImages:
     @property
     def classes(self) -> int:
         """Number of classes an episode can draw from (rotated classes counted)."""
-        return len(self.names) * (4 if self.rotations == "classes" else 1)
+        return len(self.names) * (4 if "classes" in self._rotations else 1)
+
+    @property
+    def _rotations(self) -> set[Rotations]:
+        return {domain.rotations for domain in self.domains} or {self.rotations}
+
+    def domain_classes(self, domain: Domain) -> int:
+        """Number of classes an episode of a domain can draw from."""
+        return len(domain.classes) * (4 if domain.rotations == "classes" else 1)
 
     @cached_property
     def turned(self) -> Tensor:
@@ -54,7 +62,7 @@ class ClassImages:
 
         Kept in memory: an indexed copy is several times faster than turning the images of every episode.
         """
-        if self.rotations == "none":
+        if self._rotations == {"none"}:
             return self.images
         return torch.cat([torch.rot90(self.images, k, dims=(-2, -1)) for k in range(4)])
 
@@ -82,7 +90,7 @@ class ClassImages:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images in episodes."""
         _, c, h, w = self.images.shape
-        return c * (2 if self.domains and self.domains[0] in PLANES else 1), h, w
+        return c * (2 if self.domains and self.domains[0].view in PLANES else 1), h, w
 
 
 @dataclass(frozen=True)
@@ -127,19 +135,22 @@ class Dataset:
             "split_sha256": self.split_sha256,
             "splits": {
                 name: {"classes": s.classes, "images": int(s.first[-1]), "image_shape": list(s.image_shape)}
+                | ({"domains": {d.name: s.domain_classes(d) for d in s.domains}} if s.domains else {})
                 for name, s in self.splits.items()
             },
             "remarks": list(self.remarks),
             "shared_pictures": self.shared_pictures,
         }
 
-    def in_domains(self, domains: tuple[Domain, ...]) -> "Dataset":
-        """The same images, shown in one of the domains in each episode."""
+    def in_domains(self, views: tuple[View, ...]) -> "Dataset":
+        """The same images, shown in one of these ways in each episode."""
 
         def shown(images: ClassImages) -> ClassImages:
             known = images.normalization
-            if known is not None and domains[0] in PLANES:
+            if known is not None and views[0] in PLANES:
                 known = Normalization(known.mean * 2, known.std * 2)
+            everything = range(len(images.names))
+            domains = tuple(Domain(view, everything, images.rotations, view) for view in views)
             return replace(images, domains=domains, normalization=known)
 
         return replace(self, splits={name: shown(images) for name, images in self.splits.items()})

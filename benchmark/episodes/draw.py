@@ -36,12 +36,14 @@ class Draw:
         rows: (T, N, K) image rows in `ClassImages.images`; the K columns are shots, then unlabelled, then queries. Of
             distractors only the unlabelled columns are used.
         rotations: (T, N) quarter turns.
+        domains: (T,) places in `ClassImages.domains`, 0 without any.
         episodes: (T,) a pseudo-random number per episode, from which the augmentation of its images is drawn.
     """
 
     classes: Tensor
     rows: Tensor
     rotations: Tensor
+    domains: Tensor
     episodes: Tensor
 
 
@@ -59,10 +61,11 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
     first = images.first.to(device)
 
     episode_T = _hash(indices * _GOLDEN + stream)
-    classes_TN = _lowest(
-        _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1)),
-        shape.ways + shape.distractors,
-    )
+    domain_T = _domains(images, episode_T)
+    rank_TC = _hash(episode_T[:, None] + _salted(torch.arange(images.classes, device=device), 1))
+    if images.domains:
+        rank_TC = rank_TC.masked_fill(~_within(images, device)[domain_T], torch.iinfo(torch.int64).max)
+    classes_TN = _lowest(rank_TC, shape.ways + shape.distractors)
 
     base_TN = classes_TN % n_names
     slot_TN = _hash(episode_T[:, None] + _salted(classes_TN, 2))
@@ -72,13 +75,33 @@ def draw(images: ClassImages, shape: EpisodesConfig, stream: int, indices: Tenso
     rank_TNI = rank_TNI.masked_fill(candidate_I >= size_TN[..., None], torch.iinfo(torch.int64).max)
     rows_TNK = first[base_TN][..., None] + _lowest(rank_TNI, per_class)
 
-    if images.rotations == "classes":
-        rotations_TN = classes_TN // n_names
-    elif images.rotations == "per-class":
-        rotations_TN = _hash(slot_TN + _salted(torch.zeros((), dtype=torch.int64, device=device), 4)) & 3
-    else:
-        rotations_TN = torch.zeros_like(classes_TN)
-    return Draw(classes_TN, rows_TNK, rotations_TN, episode_T)
+    rotations_TN = classes_TN // n_names  # of a rotated class; the others are not above n_names
+    turned = [domain.rotations == "per-class" for domain in images.domains] or [images.rotations == "per-class"]
+    if any(turned):
+        turn_TN = _hash(slot_TN + _salted(torch.zeros((), dtype=torch.int64, device=device), 4)) & 3
+        rotations_TN = torch.where(torch.tensor(turned, device=device)[domain_T][:, None], turn_TN, rotations_TN)
+    return Draw(classes_TN, rows_TNK, rotations_TN, domain_T, episode_T)
+
+
+def _domains(images: ClassImages, episode_T: Tensor) -> Tensor:
+    """Which of `images.domains` each episode has, by weight. A task sequence has one domain throughout."""
+    if not images.domains:
+        return torch.zeros_like(episode_T)
+    ends = torch.tensor([domain.weight for domain in images.domains], device=episode_T.device).cumsum(0)
+    number_T = _shift_right(_hash(episode_T + _salted(torch.zeros_like(episode_T), 7)), 33) % ends[-1]
+    return torch.searchsorted(ends, number_T, right=True)
+
+
+def _within(images: ClassImages, device: torch.device) -> Tensor:
+    """(D, classes) bool: which classes each domain draws from."""
+    names, all_classes = len(images.names), torch.arange(images.classes, device=device)
+    name, turn = all_classes % names, all_classes // names
+    return torch.stack(
+        [
+            (name >= one.classes.start) & (name < one.classes.stop) & ((turn == 0) | (one.rotations == "classes"))
+            for one in images.domains
+        ]
+    )
 
 
 def augmentation_numbers(drawn: Draw) -> Tensor:
@@ -102,16 +125,8 @@ def order_shown(stream: int, indices: Tensor, count: int, groups: int = 1, after
     return (rank_TGP.argsort(-1) + first_G[:, None]).flatten(1)
 
 
-def domains_of(images: ClassImages, drawn: Draw) -> Tensor:
-    """Which of `images.domains` each episode has, (T,) int64: a function of stream and index, never shown to a method.
-
-    A task sequence has one domain throughout.
-    """
-    return _shift_right(_hash(drawn.episodes + _salted(torch.zeros_like(drawn.episodes), 7)), 33) % len(images.domains)
-
-
 def permutations_of(drawn: Draw) -> Tensor:
-    """(T, N, K) int64 below PERMUTATIONS: the permutation that shuffles each image in a domain of planes."""
+    """(T, N, K) int64 below PERMUTATIONS: the permutation that shuffles each image in a view of planes."""
     return _hash(_hash(drawn.episodes[:, None, None] + _salted(drawn.rows, 5))) & (PERMUTATIONS - 1)
 
 

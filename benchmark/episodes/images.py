@@ -7,7 +7,7 @@ from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
 from benchmark.data.pixels.domains import shown
 from benchmark.data.pixels.normalization import Normalization
-from benchmark.episodes.draw import Draw, augmentation_numbers, domains_of, permutations_of
+from benchmark.episodes.draw import Draw, augmentation_numbers, permutations_of
 from methods.episode import UNLABELLED, Episode
 
 
@@ -25,7 +25,7 @@ def gather(images: ClassImages, shape: EpisodesConfig, drawn: Draw, *, identitie
     if images.augmentation is not None:
         numbers = augmentation_numbers(drawn).to(device)
         pixels = images.augmentation(pixels.flatten(0, 2), numbers.flatten(0, 2)).view_as(pixels)
-    if images.domains:
+    if any(domain.view != "identity" for domain in images.domains):
         pixels = _in_domains(pixels, images, drawn)
     labels = torch.arange(ways, device=device)[:, None].expand(tasks, ways, per_class)
 
@@ -47,8 +47,8 @@ def _in_domains(pixels: Tensor, images: ClassImages, drawn: Draw) -> Tensor:
     permutations = permutations_of(drawn).to(pixels.device)
     return torch.stack(
         [
-            shown(one.flatten(0, 1), images.domains[domain], rows.flatten()).unflatten(0, one.shape[:2])
-            for one, domain, rows in zip(pixels, domains_of(images, drawn).tolist(), permutations, strict=True)
+            shown(one.flatten(0, 1), images.domains[domain].view, rows.flatten()).unflatten(0, one.shape[:2])
+            for one, domain, rows in zip(pixels, drawn.domains.tolist(), permutations, strict=True)
         ]
     )
 

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import domains_of, draw
+from benchmark.episodes.draw import draw
 from benchmark.episodes.images import gather
 from benchmark.episodes.sequences import in_steps
 from benchmark.errors import UserError
@@ -52,12 +53,11 @@ def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> No
             distractors without unlabelled images, or in a sequence.
     """
     whole = shape.whole
+    for domain in images.domains:
+        if whole.ways + shape.distractors > images.domain_classes(domain):
+            _refuse_ways(shape, f"domain {domain.name!r} of the {split} split", images.domain_classes(domain))
     if whole.ways + shape.distractors > images.classes:
-        kind = "episodes" if shape.tasks == 1 else f"sequences of {shape.tasks} tasks"
-        distractors = f" and {shape.distractors} distractors" if shape.distractors else ""
-        raise UserError(
-            f"{kind} of {shape.ways} ways{distractors} are impossible: the {split} split has {images.classes} classes"
-        )
+        _refuse_ways(shape, f"the {split} split", images.classes)
     if shape.distractors and shape.tasks > 1:
         raise UserError(
             f"episodes.distractors: {shape.distractors} is for single tasks; episodes.tasks is {shape.tasks}"
@@ -84,6 +84,12 @@ def check_possible(images: ClassImages, shape: EpisodesConfig, split: str) -> No
         )
 
 
+def _refuse_ways(shape: EpisodesConfig, where: str, classes: int) -> NoReturn:
+    kind = "episodes" if shape.tasks == 1 else f"sequences of {shape.tasks} tasks"
+    distractors = f" and {shape.distractors} distractors" if shape.distractors else ""
+    raise UserError(f"{kind} of {shape.ways} ways{distractors} are impossible: {where} has {classes} classes")
+
+
 def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig, stream: int, count: int) -> str:
     """SHA-256 of a frozen test set: the data's digest, the shape, and every image of every episode."""
     # Defaults are left out so that an option added later does not change the digests of old test sets.
@@ -93,8 +99,8 @@ def fingerprint(dataset_sha256: str, images: ClassImages, shape: EpisodesConfig,
         drawn = draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count)))
         parts: tuple[Tensor, ...] = (drawn.classes, drawn.rows, drawn.rotations)
         if images.domains:  # without, the digest is as before there were domains
-            digest.update(json.dumps(images.domains).encode())
-            parts = (*parts, domains_of(images, drawn))
+            digest.update(json.dumps([domain.name for domain in images.domains]).encode())
+            parts = (*parts, drawn.domains)
         for part in parts:
             digest.update(part.contiguous().numpy().astype("<i8").tobytes())
     return digest.hexdigest()

@@ -186,7 +186,7 @@ def _train_and_score(store: CellFolder, config: CellConfig, device: Any, held: H
     if tested is None:
         store.write_result(result)
     else:
-        store.write_result(result, tested.accuracy, tested.matrices, tested.ensemble_accuracy)
+        store.write_result(result, tested.accuracy, tested.matrices, tested.ensemble_accuracy, tested.domains)
     return result
 
 

@@ -22,6 +22,7 @@ _KINDS = {
     "path_type": "a path",
     "tuple_type": "a list",
     "list_type": "a list",
+    "model_attributes_type": "a section of 'key: value' lines",
     "model_type": "a section of 'key: value' lines",
     "dataclass_type": "a section of 'key: value' lines",
     "dict_type": "a section of 'key: value' lines",

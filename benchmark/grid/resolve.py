@@ -309,15 +309,18 @@ def _free_method(method: Registered, option: str) -> str:
 def _note(errors: list[ErrorDetails], place: tuple[str | int, ...], cell: Settings, problems: Problems) -> None:
     """Tell what pydantic found wrong with the value at `place` in the cell, at the line that made the setting."""
     error = errors[0]
-    if error["type"].startswith("union_tag"):
-        place = ("dataset", "name")
-    elif place[0] == "dataset":
-        place = (place[0], *place[2:])  # pydantic puts the dataset's name in between
+    dataset = None
+    if place[0] == "dataset":
+        # Pydantic puts the data set's name in between, and in a mixture that of the part, too.
+        dataset, place = str(place[1]) if len(place) > 1 else None, (place[0], *place[2:])
+        if len(place) > 3 and place[1] == "of":
+            dataset, place = str(place[3]), (*place[:3], *place[4:])
+        if error["type"].startswith("union_tag"):
+            place = (*place, "name")
     path = tuple(map(str, place))
     message = explain(errors, ".".join(path))
     if error["type"] == "extra_forbidden":
-        dataset = cell["dataset", "name"].value if path[0] == "dataset" else None
-        message = unknown(f"key {path[-1]!r} in {path[0]}", path[-1], section_keys(path[0], dataset))
+        message = unknown(f"key {path[-1]!r} in {'.'.join(path[:-1])}", path[-1], section_keys(path[0], dataset))
     problems.add(_origin(path, cell), message, error["type"] in ("missing", "union_tag_not_found", "value_error"))
 
 
@@ -325,6 +328,6 @@ def _origin(path: AxisPath, cell: Settings) -> KeyPath:
     """Where in the file a setting was made; for a whole section, what the grid or an override changed in it."""
     for place in (path[:2], path[:1]):
         if place in cell:
-            return cell[place].where
+            return (*cell[place].where, *path[2:])
     changed = [s.where for other, s in cell.items() if other[0] == path[0] and s.where[0] in ("grid", "overrides")]
     return max(changed, key=lambda where: where[0] == "overrides", default=path)

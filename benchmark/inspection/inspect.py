@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark import data
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import domains_of, draw, stream
+from benchmark.episodes.draw import draw, stream
 from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
@@ -90,7 +90,7 @@ def inspect_run(run: TrainedRun, index: int, out: Path) -> Inspection:
     variation = {name: float(variation_share(weights)) for name, weights in written_for_each.items()}
     between_domains: dict[str, float] = {}
     if images.domains:
-        domains = domains_of(images, draw(images, shape.whole, test, torch.arange(VARIATION_EPISODES)))
+        domains = draw(images, shape.whole, test, torch.arange(VARIATION_EPISODES)).domains
         between_domains = {name: float(domain_share(weights, domains)) for name, weights in written_for_each.items()}
     attention = method.attention_to_support(episode)
     to_support = {} if not method.attention_is_a_share() else {

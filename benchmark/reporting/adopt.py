@@ -24,7 +24,9 @@ def adopt(record: Record, experiment: ExperimentFolder) -> list[CellRecord]:
             points[-1].values.update(cell.diagnostics)
         store.write_metrics(points)
         result = cell.result.model_copy(update={"config": cell.config.model_dump(mode="json")})
-        found = (arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles))
+        found = (
+            arrays.get(cell.key) for arrays in (record.accuracy, record.matrices, record.ensembles, record.domains)
+        )
         store.write_result(result, *found)
         for one in cell.tests:
             if one.state == "done" and one.record is not None:

@@ -123,7 +123,7 @@ def _two_best(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """The two most accurate lines, of those that are in the most settings."""
     means: dict[str, dict[object, float]] = {}
     for row in rows:
-        if row.interval is not None and not row.reference and row.ensemble is None:
+        if row.interval is not None and not row.reference and row.ensemble is None and row.domain is None:
             means.setdefault(row.line, {})[row.setting] = row.interval.mean
     if len(means) < 2:
         return []

@@ -171,7 +171,7 @@ def _improving(rows: Sequence[Row]) -> list[str]:
     """Which trainings were cut short."""
     counts: dict[str, list[int]] = {}
     for row in rows:
-        if not row.ensemble and not row.test and row.results:
+        if not row.ensemble and not row.test and not row.domain and row.results:
             found = counts.setdefault(row.line, [0, 0])
             found[0] += improving_seeds(row)
             found[1] += len(row.results)

@@ -8,6 +8,7 @@ A `Record` is saved next to the report as a few small files, and everything else
     ensembles.npz     where checkpoints were tested together: the same of these ensembles
     matrices.npz      where cells learn task sequences: their accuracy matrices, under the cell's key
     tests.npz         where cells have further tests: the same of these, under the cell's key and the test's
+    domains.npz       where tasks have domains: which each episode has, as in a cell's folder, under the cell's key
 
 So a report in results/ can be rebuilt, and its numbers tested again, without the run directory.
 """
@@ -25,9 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from benchmark.cells.arrays import DamagedError, check_accuracy, check_matrices, check_sha256, parse_npy
+from benchmark.cells.arrays import DamagedError, check_accuracy, check_domains, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
-from benchmark.cells.folder import ENSEMBLE_ACCURACY, TEST_ACCURACY, TEST_MATRICES, ExperimentFolder, State
+from benchmark.cells.folder import (
+    ENSEMBLE_ACCURACY,
+    TEST_ACCURACY,
+    TEST_DOMAINS,
+    TEST_MATRICES,
+    ExperimentFolder,
+    State,
+)
 from benchmark.cells.further_standing import standings_of_tests
 from benchmark.cells.identity import standing
 from benchmark.cells.metrics import MetricsLine
@@ -52,6 +60,7 @@ FORMAT = 1
 """Version of cells.json; a newer one is refused."""
 
 ACCURACIES, MATRICES, ENSEMBLES, TESTS = "accuracies.npz", "matrices.npz", "ensembles.npz", "tests.npz"
+DOMAINS = "domains.npz"
 
 CURVE_POINTS = 100
 """Points kept of a learning curve; more cannot be seen."""
@@ -122,6 +131,8 @@ class Record:
         matrices: cell key -> accuracy matrices (E, J, I) float32 of task sequences, see `benchmark.scoring.forgetting`.
         ensembles: cell key -> test accuracies (E,) of its ensemble of checkpoints, where there is one.
         further: `further_key` -> accuracies (E,) of a further test.
+        domains: cell key -> the domain (E,) uint16 of each test episode, a place in `TestScore.domains`, where there
+            are domains.
     """
 
     name: str
@@ -132,6 +143,7 @@ class Record:
     matrices: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     ensembles: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     further: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    domains: dict[str, NDArray[np.uint16]] = field(default_factory=dict, repr=False)
 
     @property
     def tuned(self) -> str:
@@ -151,7 +163,7 @@ class Record:
     @property
     def files(self) -> list[str]:
         """Names of the files that `save` writes."""
-        optional = {MATRICES: self.matrices, ENSEMBLES: self.ensembles, TESTS: self.further}
+        optional = {MATRICES: self.matrices, ENSEMBLES: self.ensembles, TESTS: self.further, DOMAINS: self.domains}
         return ["grid.yaml", "cells.json", ACCURACIES, *(name for name, arrays in optional.items() if arrays)]
 
     def save(self, folder: Path) -> None:
@@ -168,6 +180,8 @@ class Record:
             _save_arrays(folder / ENSEMBLES, self.ensembles)
         if self.further:
             _save_arrays(folder / TESTS, self.further)
+        if self.domains:
+            _save_arrays(folder / DOMAINS, self.domains)
 
     @classmethod
     def load(cls, folder: Path) -> "Record":
@@ -186,9 +200,17 @@ class Record:
             sequences = any(cell.result and cell.result.continual for cell in content.cells)
             together = any(cell.result and cell.result.ensemble for cell in content.cells)
             further = any(one.state == "done" for cell in content.cells for one in cell.tests)
+            apart = any(cell.result and cell.result.test and cell.result.test.domains for cell in content.cells)
             packed = {
                 name: _open_arrays(folder / name)
-                for name in (ACCURACIES, *[MATRICES] * sequences, *[ENSEMBLES] * together, *[TESTS] * further)
+                for name, there in (
+                    (ACCURACIES, True),
+                    (MATRICES, sequences),
+                    (ENSEMBLES, together),
+                    (TESTS, further),
+                    (DOMAINS, apart),
+                )
+                if there
             }
             text = (folder / "grid.yaml").read_text()
         except FileNotFoundError as error:
@@ -203,7 +225,7 @@ class Record:
         return replace(record, cells=cells)
 
 
-def _save_arrays(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
+def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     # NumPy dates everything in the archive 1980-01-01, so these bytes repeat, too.
     named: dict[str, Any] = dict(arrays)
     write_whole(path, lambda file: np.savez_compressed(file, **named))
@@ -237,6 +259,11 @@ def _checked(
     try:
         what = f"{folder / ACCURACIES}: {cell.key}"
         accuracy = check_accuracy(read(ACCURACIES, TEST_ACCURACY), result.test, what)
+        if result.test.domains:
+            what = f"{folder / DOMAINS}: {cell.key}"
+            found = _packed_bytes(packed[DOMAINS], cell.key, folder / DOMAINS, result.sha256.get(TEST_DOMAINS))
+            domains = parse_npy(found, what, np.uint16)
+            record.domains[cell.key] = check_domains(domains, accuracy, result.test, what)
         if result.ensemble is not None:
             what = f"{folder / ENSEMBLES}: {cell.key}"
             record.ensembles[cell.key] = check_accuracy(read(ENSEMBLES, ENSEMBLE_ACCURACY), result.ensemble, what)
@@ -251,7 +278,12 @@ def _checked(
 
 
 def _unpacked(packed: dict[str, bytes | Exception], key: str, archive: Path, sha256: str | None) -> NDArray[np.float32]:
-    """The array of a key in an archive.
+    """The array of a key in an archive; raises as `_packed_bytes`."""
+    return parse_npy(_packed_bytes(packed, key, archive, sha256), f"{archive}: {key}")
+
+
+def _packed_bytes(packed: dict[str, bytes | Exception], key: str, archive: Path, sha256: str | None) -> bytes:
+    """The `.npy` file of a key in an archive.
 
     Raises:
         DamagedError: it is not there, or another one than the record's.
@@ -260,7 +292,7 @@ def _unpacked(packed: dict[str, bytes | Exception], key: str, archive: Path, sha
     if not isinstance(content, bytes):
         raise DamagedError(f"{what} cannot be read ({'it is not there' if content is None else content})")
     check_sha256(Path(what), hashlib.sha256(content).hexdigest(), sha256)
-    return parse_npy(content, what)
+    return content
 
 
 def _checked_test(
@@ -297,7 +329,7 @@ def collect_planned(
     experiment: ExperimentFolder,
 ) -> Record:
     """`collect` for a grid whose file and plugins are not at hand: `planned` has every cell's place on the axes."""
-    cells, accuracy, matrices, ensembles = [], {}, {}, {}
+    cells, accuracy, matrices, ensembles, domains = [], {}, {}, {}, {}
     further: dict[str, NDArray[np.float32]] = {}
     for config, place in planned:
         store = experiment.cell(config)
@@ -307,6 +339,8 @@ def collect_planned(
         metrics = store.metrics() if state not in ("damaged", "outdated") else []
         if result is not None and result.test is not None:
             accuracy[config.key] = store.test_accuracy()
+            if (of_episodes := store.test_domains()) is not None:
+                domains[config.key] = of_episodes
             if result.continual is not None:
                 matrices[config.key] = store.test_matrices()
             if result.ensemble is not None:
@@ -335,7 +369,7 @@ def collect_planned(
                 tests=tuple(tests),
             )
         )
-    return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles, further)
+    return Record(name, axes, tuple(cells), accuracy, grid_text, matrices, ensembles, further, domains)
 
 
 def _without_repetition(result: Result) -> Result:

@@ -45,6 +45,7 @@ class Row:
         published: numbers from papers for the same task, method and size, the closest first.
         matrices: (S, E, J, I), accuracy matrices of task sequences, one row per finished seed; None for single tasks.
         ensemble: so many checkpoints of each cell were tested as one method; None for the row of the single ones.
+        domain: only the test episodes of this domain are in the row; None for all.
         group: rows with the same group tell each other how much trainings differ.
         prior: what the group says about this row; None if it does not pool.
         difference_prior: the same of paired differences in its setting.
@@ -72,6 +73,7 @@ class Row:
     published: tuple[Match, ...] = ()
     matrices: NDArray[np.float64] | None = field(default=None, repr=False)
     ensemble: int | None = None
+    domain: str | None = None
     group: Group | None = None
     prior: Prior | None = None
     difference_prior: Prior | None = None
@@ -149,7 +151,8 @@ class Row:
         """What comparisons need."""
         test = self.results[0].test
         assert test is not None and self.accuracy is not None
-        return Scores(self.label, self.accuracy, self.seeds, test.sha256)
+        episodes = test.sha256 if self.domain is None else f"{test.sha256}:{self.domain}"
+        return Scores(self.label, self.accuracy, self.seeds, episodes)
 
 
 def options_of(row: Row) -> str:

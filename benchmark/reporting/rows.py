@@ -52,7 +52,8 @@ def make_rows(record: Record) -> list[Row]:
     """One row per combination of all axes but the seed, each compared within its setting.
 
     They are in the order of the grid, but numbers ascend: 4, 8, 16 channels, however the grid lists them.
-    Ensembles of checkpoints get a row of their own below, and are compared among themselves.
+    Ensembles of checkpoints get a row of their own below, and are compared among themselves; so do the episodes of each
+    domain, where there are several.
     """
     groups: dict[str, list[CellRecord]] = {}
     for cell in record.cells:
@@ -64,7 +65,7 @@ def make_rows(record: Record) -> list[Row]:
     rows = []
     for cells in sorted(groups.values(), key=lambda cells: natural_place(cells[0].axes, record.axes)):
         row = _row(sorted(cells, key=lambda cell: cell.config.seed), record, widths)
-        rows += [row, *_ensemble_rows(row, record)]
+        rows += [row, *_domain_rows(row, record), *_ensemble_rows(row, record)]
     own = {cell.key: cell for cell in record.cells}
     trainings = {row.cells[0].key: row.cells for row in rows}  # of which some have several rows
     for test in further_tests(record):
@@ -196,6 +197,35 @@ def _ensemble_rows(row: Row, record: Record) -> list[Row]:
     )
     matrix = np.stack([record.ensembles[cell.key] for cell in done]).astype(np.float64) if done else None
     return [_with_accuracy(together, matrix)]
+
+
+def _domain_rows(row: Row, record: Record) -> list[Row]:
+    """Rows of the same trainings on the test episodes of each domain, if all its cells say which these are."""
+    done = [cell for cell in row.cells if cell.config.seed in row.seeds and cell.state == "done"]
+    tests = [cell.result.test for cell in done if cell.result and cell.result.test]
+    names = tests[0].domains if tests else ()
+    if row.accuracy is None or len(names) < 2 or any(cell.key not in record.domains for cell in done):
+        return []
+    places = record.domains[done[0].key]  # the same for all, as their test episodes are
+    whole = task_text(row.cells[0])
+    rows = []
+    for place, name in enumerate(domain.name for domain in names):
+        apart = replace(
+            row,
+            task=f"{row.task}:{name}",
+            setting=(*row.setting, name),
+            setting_text=f"{whole}, {name} tasks{row.setting_text[len(whole) :]}",
+            accuracy=None,
+            interval=None,
+            episode_interval=None,
+            bootstrap=None,
+            matrices=None,
+            domain=name,
+            collapsed=(),
+            group=replace(row.group, domain=name) if row.group else None,
+        )
+        rows.append(_with_accuracy(apart, row.accuracy[:, places == place]))
+    return rows
 
 
 def _label(cell: CellRecord, record: Record, *, width: bool) -> str:

@@ -33,12 +33,14 @@ class Group:
     kind: str
     width: str
     ensemble: int | None = None
+    domain: str | None = None
 
     @property
     def text(self) -> str:
         """`omniglot 20-way 1-shot, up to 8 channels`."""
         parts = [f"{self.dataset} {self.ways}-way {self.shots}-shot", self.kind, self.width]
         parts += [f"ensembles of {self.ensemble}"] if self.ensemble else []
+        parts += [f"{self.domain} tasks"] if self.domain else []
         return ", ".join(filter(None, parts))
 
 

@@ -44,7 +44,8 @@ def _with_rivals(rows: list[Row]) -> list[Row]:
             sized = [
                 one
                 for one in rows
-                if one.task == row.task and one.ensemble == row.ensemble and one.channels is not None
+                if (one.task, one.ensemble, one.domain) == (row.task, row.ensemble, row.domain)
+                and one.channels is not None
             ]
             guests = [one.scores for one in rows if one.setting == row.setting and one.pools]
             prior = prior_of_differences([[*guests, *(one.scores for one in sized if one.pools)]] if guests else [])

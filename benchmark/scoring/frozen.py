@@ -1,14 +1,15 @@
 """The end of a cell: the trained method on the frozen test episodes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from benchmark.cells.config import CellConfig
-from benchmark.cells.result import Continual, EnsembleScore, TestScore
+from benchmark.cells.config import CellConfig, EpisodesConfig
+from benchmark.cells.result import Continual, DomainScore, EnsembleScore, TestScore
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import stream
+from benchmark.episodes.draw import draw, stream
 from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import fingerprint, sample
 from benchmark.scoring import forgetting, scoring
@@ -27,6 +28,7 @@ class Tested:
     ensemble_accuracy: np.ndarray | None
     continual: Continual | None
     matrices: np.ndarray | None
+    domains: np.ndarray | None
 
 
 def run_frozen_test(
@@ -36,11 +38,19 @@ def run_frozen_test(
     shape, count = config.test_episodes, config.test.episodes
     frozen = stream("test", config.test.seed)
     sha256 = fingerprint(dataset_sha256, test, shape, frozen, count)
+    names, domains = domains_of_episodes(test, shape, frozen, count)
 
     def scored(learner: Method) -> tuple[TestScore, np.ndarray]:
         found = scoring.score(learner, test, shape, frozen, count)
         accuracy, seconds = float(found.accuracy.mean(dtype="float64")), found.seconds_per_task
-        return TestScore(accuracy=accuracy, episodes=count, sha256=sha256, seconds_per_task=seconds), found.accuracy
+        score = TestScore(
+            accuracy=accuracy,
+            episodes=count,
+            sha256=sha256,
+            seconds_per_task=seconds,
+            domains=() if domains is None else _by_domain(names, found.accuracy, domains),
+        )
+        return score, found.accuracy
 
     single, accuracy = scored(method)
     ensemble = ensemble_accuracy = None
@@ -48,7 +58,32 @@ def run_frozen_test(
         together, ensemble_accuracy = scored(Ensemble(list(members.values())))
         ensemble = EnsembleScore(**together.model_dump(), steps=tuple(members))
     record, matrices = _follow(config, method, test, dataset_sha256)
-    return Tested(single, accuracy, ensemble, ensemble_accuracy, record, matrices)
+    return Tested(single, accuracy, ensemble, ensemble_accuracy, record, matrices, domains)
+
+
+def domains_of_episodes(
+    images: ClassImages, shape: EpisodesConfig, stream: int, count: int
+) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Names of the domains that the first `count` episodes of a stream have, and which each has, (count,) uint16.
+
+    No names, and None, where there are no domains.
+    """
+    if not images.domains:
+        return (), None
+    parts = [
+        draw(images, shape.whole, stream, torch.arange(start, min(start + 100, count), device=images.device)).domains
+        for start in range(0, count, 100)
+    ]
+    present, places = np.unique(torch.cat(parts).cpu().numpy(), return_inverse=True)
+    return tuple(images.domains[place].name for place in present), places.astype(np.uint16)
+
+
+def _by_domain(names: Sequence[str], accuracy: np.ndarray, domains: np.ndarray) -> tuple[DomainScore, ...]:
+    found = [accuracy[domains == place] for place in range(len(names))]
+    return tuple(
+        DomainScore(name=name, accuracy=float(one.mean(dtype="float64")), episodes=len(one))
+        for name, one in zip(names, found, strict=True)
+    )
 
 
 def _follow(

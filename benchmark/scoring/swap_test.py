@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmark.cells.config import EpisodesConfig
 from benchmark.cells.metrics import SWAP_OTHER_DOMAIN, SWAP_OWN, SWAP_SAME_DOMAIN
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import domains_of, draw
+from benchmark.episodes.draw import draw
 from benchmark.episodes.exam import examine
 from benchmark.episodes.sampling import sample
 from benchmark.scoring.sound import check_logits
@@ -55,9 +55,7 @@ def swap_test(method: Method, images: ClassImages, shape: EpisodesConfig, stream
     for start in range(0, count, CHUNK):
         indices = torch.arange(start, min(start + CHUNK, count))
         exam = examine(sample(images, shape, stream, start, len(indices)), stream, start)
-        domains = torch.zeros_like(indices)
-        if images.domains:
-            domains = domains_of(images, draw(images, shape.whole, stream, indices))
+        domains = draw(images, shape.whole, stream, indices).domains
         same = domains[:, None] == domains
         everyone = torch.ones_like(indices, dtype=torch.bool)
         nobody = torch.arange(len(indices))

@@ -162,6 +162,8 @@ def _kind(annotation: Any, field: FieldInfo | None = None) -> str:
     inner = [one for one in get_args(annotation) if one not in (type(None), Ellipsis)]
     if typing.get_origin(annotation) in (tuple, list):
         return f"list of {_kind(inner[0])}"
+    if typing.get_origin(annotation) is dict:
+        return "section of names"
     if inner:
         words = " or ".join(dict.fromkeys(_kind(one) for one in inner))
     else:

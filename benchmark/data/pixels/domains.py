@@ -1,6 +1,4 @@
-"""Domains: ways to show the images of a dataset, one of them for each task, support and query alike.
-
-Which one a task has is a function of its stream and index alone (`benchmark.episodes.draw`); a method is never told.
+"""Ways to show the images of a dataset, which make domains of it (`benchmark.data.domain`).
 
 - `identity`, `invert` (bright and dark change places), `blur` (mean over 3x3 pixels), `edges` (twice the absolute
   difference to that mean): each gives an image of the same shape.
@@ -16,28 +14,28 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-Domain = Literal["identity", "invert", "blur", "edges", "first-plane", "second-plane"]
-PLANES: tuple[Domain, ...] = ("first-plane", "second-plane")
+View = Literal["identity", "invert", "blur", "edges", "first-plane", "second-plane"]
+PLANES: tuple[View, ...] = ("first-plane", "second-plane")
 PERMUTATIONS = 256
 """More than a small network could learn to undo, few enough to keep: sorting anew costs as much as a training step."""
 
 
-def shown(images: "Tensor", domain: Domain, choice: "Tensor") -> "Tensor":
-    """Images (B, C, H, W) uint8 in a domain, uint8; `choice` (B,) says which permutation shuffles each."""
+def shown(images: "Tensor", view: View, choice: "Tensor") -> "Tensor":
+    """Images (B, C, H, W) uint8 as a view has them, uint8; `choice` (B,) says which permutation shuffles each."""
     import torch
     import torch.nn.functional as F
 
-    if domain == "identity":
+    if view == "identity":
         return images
-    if domain == "invert":
+    if view == "invert":
         return 255 - images
-    if domain in PLANES:
+    if view in PLANES:
         table = _permutations(images.shape[-2] * images.shape[-1]).to(images.device)
         order = table[choice][:, None].expand(-1, images.shape[1], -1)
         noise = images.flatten(2).gather(2, order).view_as(images)
-        return torch.cat([images, noise] if domain == "first-plane" else [noise, images], dim=1)
+        return torch.cat([images, noise] if view == "first-plane" else [noise, images], dim=1)
     blurred = F.avg_pool2d(F.pad(images.float(), [1] * 4, mode="replicate"), 3, stride=1)
-    if domain == "edges":
+    if view == "edges":
         blurred = (2 * (images.float() - blurred).abs()).clamp_(max=255)
     return blurred.round().to(torch.uint8)
 

@@ -55,7 +55,7 @@ def learning_curves(rows: Sequence[Row]) -> Picture | None:
 
 def _curves(row: Row) -> list[CellRecord]:
     """The cells that have one."""
-    if row.ensemble:  # of the same trainings as the row of the single checkpoints
+    if row.ensemble or row.domain:  # of the same trainings as the row of the single checkpoints on all test episodes
         return []
     return [cell for cell in row.cells if cell.curve is not None and len(cell.curve.steps) > 1]
 

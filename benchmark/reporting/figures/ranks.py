@@ -23,7 +23,7 @@ def rank_over_datasets(rows: Sequence[Row]) -> Ranks:
     Raises:
         NotComparableError: fewer than two methods, a data set without a setting that all have, or too few data sets.
     """
-    rows = [row for row in rows if row.interval and not row.reference and not row.test]
+    rows = [row for row in rows if row.interval and not row.reference and not row.test and not row.domain]
     lines = list(dict.fromkeys(row.line for row in rows))
     if len(lines) < 2:
         raise NotComparableError("there are not two methods with results")

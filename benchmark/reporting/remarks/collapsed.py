@@ -12,4 +12,4 @@ def remark(row: Row) -> str:
     return f"{len(seeds)} of {len(row.seeds)} trainings collapsed {which}" if seeds else ""
 
 
-REMARK = Remark(remark, RULE)
+REMARK = Remark(remark, RULE, about_accuracy=True)

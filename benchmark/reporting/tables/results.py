@@ -62,10 +62,13 @@ def results_table(record: Record, rows: Sequence[Row], *, details: bool = False)
     axes = [axis for axis in record.axes if axis not in ("method", "seed")]
     names = Counter(map(short_name, axes))
     titles = {axis: short_name(axis) if names[short_name(axis)] == 1 else axis for axis in axes}
-    columns = [Column("method", "method"), *(Column(axis, title, None) for axis, title in titles.items()), *_FACTS]
+    columns = [Column("method", "method"), *(Column(axis, title, None) for axis, title in titles.items())]
+    columns += [Column("domain", "domain"), *_FACTS]
     values = [_values(row) for row in rows]
     if any(row.test for row in rows):
         values = [{**one, "test": row.test or OWN} for one, row in zip(values, rows, strict=True)]
+    if all(row.domain is None for row in rows):
+        columns = [column for column in columns if column.key != "domain"]
     if details:
         columns += [*_DETAILS, *(Column(_seed_key(seed), f"seed {seed}") for seed in _seeds(rows))]
         values = [{**one, **_details(row)} for one, row in zip(values, rows, strict=True)]
@@ -126,6 +129,8 @@ def notes(record: Record, rows: Sequence[Row]) -> list[str]:
             "ensemble of n: the mean of the logits of the n checkpoints with the best validation accuracies, as in the"
             " numbers published for MAML++; it takes n networks per task, and is compared with ensembles only"
         )
+    if any(row.domain for row in rows):
+        lines.append("domain: the test episodes of one kind only, out of those of all; compared among themselves")
     for name in dict.fromkeys(row.method for row in rows if row.reference):
         lines.append(
             f"{name}: learns from all other images of a task's classes: a reference, no bound, and not compared"
@@ -217,9 +222,10 @@ def _values(row: Row) -> dict[str, Value]:
     for axis, value in row.axes.items():
         if axis != "method":
             values[axis] = value if isinstance(value, str | int | float | bool | None) else str(value)
+    values["domain"] = row.domain or "all"
     values |= {"setting": row.setting_text, "label": row.label}  # for the page, which has no columns of axes
     values["seeds"] = Parts(f"{len(row.seeds)}/{len(row.cells)}", (len(row.seeds), len(row.cells)))
-    remarks = [remark.of(row) for remark in REMARKS]
+    remarks = [remark.of(row) for remark in REMARKS if row.domain is None or remark.about_accuracy]
     values["note"] = "; ".join(filter(None, (*row.problems, *remarks)))
     if row.interval is not None and row.episode_interval is not None:
         values["accuracy"] = Estimate.of(row.interval, row.bold)

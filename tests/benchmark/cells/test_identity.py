@@ -263,10 +263,12 @@ def test_code_is_compared_not_text(one: str, other: str, same: bool) -> None:
 
 def test_code_that_a_number_depends_on() -> None:
     """A method's own modules and those they import, and the rooms that make numbers; not the rooms that show them."""
-    hashes = {name: source.built_in_sha256(registry.get(name).where, "glyphs") for name in registry.built_in_names()}
+    hashes = {name: source.built_in_sha256(registry.get(name).where, ("glyphs",)) for name in registry.built_in_names()}
     assert len({hashes[name] for name in ("protonet", "ht-all", "maml", "maml++", "replay", "ewc")}) == 6
     assert hashes["ht-all"] == hashes["ht-logits"]  # one class: what the names fix is told as options
-    files = {str(path.relative_to(source.ROOT)) for path in source.built_in_files("methods.protonet.model", "glyphs")}
+    files = {
+        str(path.relative_to(source.ROOT)) for path in source.built_in_files("methods.protonet.model", ("glyphs",))
+    }
     assert "methods/compiled/block.cpp" in files
     used = {
         "methods/protonet/model.py",
@@ -283,7 +285,7 @@ def test_code_that_a_number_depends_on() -> None:
 
 def test_a_face_only_names_what_others_define() -> None:
     """The list of a family's learners is no code of any of them, but what is imported through it is."""
-    built_in = source.built_in_files("methods.rfs.model", "glyphs")
+    built_in = source.built_in_files("methods.rfs.model", ("glyphs",))
     assert source.ROOT / "methods/rfs/logistic_regression.py" in built_in  # from methods.rfs import ...
     faces = {source.ROOT.joinpath("methods", family, "__init__.py") for family in registry.FAMILIES}
     assert not built_in & {*faces, source.ROOT / "methods/__init__.py"}
@@ -293,7 +295,7 @@ def test_what_a_plugin_takes_from_a_face_counts(tmp_path: Path, monkeypatch: pyt
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "identity_faces.py").write_text("from methods import Method\nfrom methods.maml import MAMLConfig\n")
     __import__("identity_faces")
-    files = {str(path.relative_to(source.ROOT)) for path in source.built_in_files("identity_faces", "glyphs")}
+    files = {str(path.relative_to(source.ROOT)) for path in source.built_in_files("identity_faces", ("glyphs",))}
     assert {"methods/method.py", "methods/episode.py", "methods/maml/config.py"} <= files
     assert (
         not {"methods/__init__.py", "methods/maml/__init__.py", "methods/registry.py", "methods/maml/model.py"} & files

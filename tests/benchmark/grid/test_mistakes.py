@@ -17,8 +17,8 @@ from tests.benchmark.toy_grids import BASE, errors
         (
             ("glyphs", "glyhps"),
             2,
-            "dataset.name should be omniglot, glyphs, folder, mini_imagenet, tiered_imagenet, cifar_fs or fc100, found"
-            " 'glyhps' (text); did you mean",
+            "dataset.name should be omniglot, glyphs, mini_imagenet, tiered_imagenet, cifar_fs, fc100, folder or"
+            " mixture, found 'glyhps' (text); did you mean",
         ),
         (("name: glyphs", "seed: 1"), 2, "dataset.name is missing"),
         (("{name: glyphs}", "glyphs"), 2, "dataset should be a section of 'key: value' lines, found 'glyphs' (text)"),

@@ -11,7 +11,7 @@ from benchmark import data
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.configs import GlyphsConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import domains_of, draw
+from benchmark.episodes.draw import draw
 from benchmark.episodes.sampling import sample
 from benchmark.scoring.scoring import accuracies
 from benchmark.scoring.swap_test import swap_test
@@ -62,7 +62,7 @@ class Recorder(Method):
 
 def test_donors_are_of_the_domain_they_should_be_of() -> None:
     images = glyphs(["identity", "invert", "edges"])
-    domains = domains_of(images, draw(images, SHAPE, 5, torch.arange(16)))
+    domains = draw(images, SHAPE, 5, torch.arange(16)).domains
     method = Recorder()
     found = swap_test(method, images, SHAPE, 5, 16)
     assert found is not None

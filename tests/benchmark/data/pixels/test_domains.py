@@ -10,7 +10,7 @@ from benchmark import data
 from benchmark.cells.config import EpisodesConfig
 from benchmark.data.configs import GlyphsConfig
 from benchmark.data.dataset import ClassImages
-from benchmark.episodes.draw import domains_of, draw
+from benchmark.episodes.draw import draw
 from benchmark.episodes.sampling import fingerprint, sample
 
 SHAPE = EpisodesConfig(ways=3, shots=2, queries=2)
@@ -26,7 +26,7 @@ def test_planes_hold_the_image_and_a_shuffled_copy() -> None:
     planes, plain = glyphs("planes"), glyphs()
     shown, image = sample(planes, SHAPE, 1, 0, 40), sample(plain, SHAPE, 1, 0, 40)
     assert planes.image_shape == (2, 28, 28)
-    where = domains_of(planes, draw(planes, SHAPE, 1, torch.arange(40)))
+    where = draw(planes, SHAPE, 1, torch.arange(40)).domains
     assert 8 < int(where.sum()) < 32
     for pixels, known in ((shown.support_images, image.support_images), (shown.query_images, image.query_images)):
         for task, plane in enumerate(where.tolist()):
@@ -39,7 +39,7 @@ def test_planes_hold_the_image_and_a_shuffled_copy() -> None:
 
 def test_natural_domains() -> None:
     images = glyphs(["identity", "invert", "blur", "edges"])
-    where = domains_of(images, draw(images, SHAPE, 1, torch.arange(40)))
+    where = draw(images, SHAPE, 1, torch.arange(40)).domains
     shown, image = sample(images, SHAPE, 1, 0, 40).query_images, sample(glyphs(), SHAPE, 1, 0, 40).query_images
     assert where.bincount().min() > 2
     torch.testing.assert_close(shown[where == 0], image[where == 0])
