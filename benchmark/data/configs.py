@@ -216,8 +216,8 @@ class MixtureConfig(DatasetSection):
         for name, part in self.of.items():
             if not part.domains:
                 yield name, (name, as_it_is)
-            for view in part.domains:
-                assert part.domains != "planes"  # the configuration has put the names of both
+            views = PLANES if part.domains == "planes" else part.domains
+            for view in views:
                 yield f"{name} ({view})", (name, view)
 
     @property
