@@ -30,11 +30,14 @@ def build_optimizer(method: Method, settings: TrainConfig) -> torch.optim.Optimi
     """The optimiser named in the configuration; fused, which is several times faster over many small tensors."""
     parameters = method.learned_parameters()
     lr, decay = settings.learning_rate, settings.weight_decay
+    optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
         sgd = _untraced(torch.optim.SGD)
-        return sgd(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
-    adam = _untraced(torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam)
-    return adam(parameters, lr=lr, weight_decay=decay, fused=True)
+        optimizer = sgd(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
+    else:
+        adam = _untraced(torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam)
+        optimizer = adam(parameters, lr=lr, weight_decay=decay, fused=True)
+    return optimizer
 
 
 @functools.cache
