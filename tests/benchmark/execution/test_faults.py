@@ -219,7 +219,7 @@ def test_sys_exit_in_a_method_is_its_failure(tmp_path: Path) -> None:
     )
     assert main_here("run", grid, "--no-track", cwd=tmp_path).returncode == 1
     result = cells(tmp_path / "runs")["leaves"].result()
-    assert result is not None and result.failure is not None and result.failure.reason == "SystemExit: 75"
+    assert result is not None and result.failure is not None and result.failure.reason == "leaves.py:14: SystemExit: 75"
     assert cells(tmp_path / "runs")["linear-mean"].state() == "done"
 
 
