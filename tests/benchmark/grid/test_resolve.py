@@ -245,4 +245,4 @@ def test_every_experiment_can_be_read(path: Path) -> None:
 def test_the_quickstart_is_small() -> None:
     cells = read_grid(EXPERIMENTS / "smoke" / "quickstart.yaml").cells
     assert len(cells) == 12
-    assert {(cell.train.steps, cell.train.batch, cell.model["channels"]) for cell in cells} == {(800, 8, 4)}
+    assert {(cell.train.steps, cell.train.batch, cell.model["channels"]) for cell in cells} == {(1600, 4, 4)}
