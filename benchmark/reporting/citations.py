@@ -41,9 +41,7 @@ def entries() -> list[Entry]:
 
 def cited(cells: Iterable[CellConfig]) -> tuple[list[Entry], list[str]]:
     """The entries of htbench, the methods and the datasets of these cells, and the subjects that have none."""
-    subjects = dict.fromkeys(
-        subject for cell in cells for subject in (f"method:{cell.method}", f"dataset:{cell.dataset.name}")
-    )
+    subjects = dict.fromkeys(subject for cell in cells for subject in _subjects(cell))
     known = entries()
     used = [entry for entry in known if entry.key == _SUBJECT or subjects.keys() & set(entry.of)]
     covered = {subject for entry in known for subject in entry.of}
@@ -54,7 +52,7 @@ def bibtex(cells: Iterable[CellConfig]) -> str:
     """What `cited` says as the text of a .bib file; comments say what each entry is for, and what has none."""
     cells = list(cells)
     used, missing = cited(cells)
-    names = {f"method:{cell.method}" for cell in cells} | {f"dataset:{cell.dataset.name}" for cell in cells}
+    names = {subject for cell in cells for subject in _subjects(cell)}
     blocks = []
     for entry in used:
         of = [subject.replace(":", " ") for subject in entry.of if subject in names]
@@ -64,3 +62,10 @@ def bibtex(cells: Iterable[CellConfig]) -> str:
         why = "a plugin: cite what its authors ask for" if kind == "method" else "your own pictures: cite their source"
         blocks.append(f"% {kind} {name} has no entry here; it is {why}\n")
     return "\n".join(blocks)
+
+
+def _subjects(cell: CellConfig) -> list[str]:
+    """What a cell uses: its method, its data set or those that it is a mixture of, and those of its further tests."""
+    tested = [test.dataset for test in cell.tests if test.dataset is not None]
+    datasets = [name for dataset in (cell.dataset, *tested) for name in dataset.names if name != "mixture"]
+    return [f"method:{cell.method}", *(f"dataset:{name}" for name in datasets)]

@@ -49,7 +49,7 @@ def test_what_another_run_finished_meanwhile_is_kept(tmp_path: Path, monkeypatch
         files.update({path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.*") if path.is_file()})
 
     files: dict[Path, int] = {}
-    monkeypatch.setattr(plan, "preflight", slow)
+    monkeypatch.setattr("benchmark.execution.launch.preflight", slow)
     done = invoke("run", grid, "--no-track")
     assert done.exit_code == 0 and "1 cells, 0 to run" in done.stdout and "1 of 1 cells done" in done.stdout
     assert len(files) > 5 and files == {path: path.stat().st_mtime_ns for path in files}

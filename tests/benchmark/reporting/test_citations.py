@@ -12,12 +12,12 @@ from tests.benchmark.helpers import SCRATCH_METHODS, invoke, write_grid
 from tests.benchmark.trained_runs import configure
 
 ROOT = Path(__file__).parents[3]
-OWN = {"dataset:folder"}
-"""What is not from a paper: a user's own pictures."""
+OWN = {"dataset:folder", "dataset:mixture"}
+"""What is not from a paper itself: a user's own pictures, and data sets of others."""
 
 
 def built_in() -> set[str]:
-    datasets = {f"dataset:{name}" for name in _DATASETS}
+    datasets = {f"dataset:{name}" for name in (*_DATASETS, "lake-oneshot")}
     return {f"method:{name}" for name in registry.built_in_names()} | datasets - OWN
 
 
@@ -63,3 +63,11 @@ def test_the_citation_file_is_of_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert citation["version"] == project["version"] and citation["license"] == project["license"]
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_a_mixture_is_cited_as_what_it_is_made_of() -> None:
+    mixed = {"name": "mixture", "of": {"glyphs": {}, "omniglot": {}}}
+    used, missing = cited([configure("protonet", dataset=mixed)])
+    assert [entry.key for entry in used] == [entry.key for entry in cited([configure("protonet")])[0]] + [
+        entry.key for entry in entries() if "dataset:omniglot" in entry.of
+    ] and not missing

@@ -235,7 +235,7 @@ def test_dependence_on_the_order_of_unlabelled_images_is_measured(images: ClassI
     assert scoring.measure_order_dependence(Answers(first_unlabelled), some)
 
 
-@pytest.mark.parametrize("name", [n for n in registry.names() if n != "maml-l2l"])
+@pytest.mark.parametrize("name", [n for n in registry.built_in_names() if n != "maml-l2l"])
 def test_no_built_in_method_depends_on_the_order(images: ClassImages, name: str) -> None:
     torch.manual_seed(0)
     fields = registry.get(name).learner.Config.__dataclass_fields__
