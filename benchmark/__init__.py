@@ -8,16 +8,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.api import Grid, Results, UserError, load_results, read_grid, run
+    from benchmark.api.results import Results, load_results
+    from benchmark.api.running import read_grid, run
+    from benchmark.errors import UserError
+    from benchmark.grid import Grid
 
 __all__ = ["Grid", "Results", "UserError", "load_results", "read_grid", "run"]
+
+_HOMES = {
+    "Grid": "benchmark.grid",
+    "Results": "benchmark.api.results",
+    "UserError": "benchmark.errors",
+    "load_results": "benchmark.api.results",
+    "read_grid": "benchmark.api.running",
+    "run": "benchmark.api.running",
+}
 
 
 def __getattr__(name: str) -> Any:
     """What `__all__` names, from where it is."""
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
-    return getattr(importlib.import_module("benchmark.api"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,9 @@ FLOORS = (
 )
 """The rooms of `benchmark`, top to bottom: a room may import those below it, and `methods`."""
 
+LOOSE = {"__main__", "cli", "errors", "figure_style"}
+"""Those of `benchmark` that are a file, not a folder."""
+
 METHOD_FLOORS = (
     "hypertransformer",
     "maml",

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from methods import registry
-from tests.house import FLOORS, METHOD_FLOORS, imports, module_of, room_of
+from tests.house import FLOORS, LOOSE, METHOD_FLOORS, imports, module_of, room_of
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "learn2learn", "mlflow", "matplotlib", "optuna", "pandas"}
@@ -84,9 +84,13 @@ def test_no_two_files_import_each_other(folder: str) -> None:
 
 @pytest.mark.parametrize(("folder", "floors"), [("benchmark", FLOORS), ("methods", METHOD_FLOORS)])
 def test_every_room_has_its_floor(folder: str, floors: tuple[str, ...]) -> None:
-    """And no module lies loose beside the rooms but those that the plan names."""
     rooms = {room_of(module_of(path, ROOT / folder)) for path in (ROOT / folder).rglob("*.py")} - {folder}
     assert rooms == set(floors)
+
+
+def test_no_module_lies_loose_beside_the_rooms() -> None:
+    """But those that the plan names."""
+    assert {path.stem for path in (ROOT / "benchmark").glob("*.py")} - {"__init__"} == LOOSE
 
 
 def test_no_two_grids_have_one_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 import benchmark
 from tests.benchmark.helpers import write_grid
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_frame_has_a_row_for_every_cell_of_a_committed_report() -> None:

@@ -1,6 +1,5 @@
-"""htbench from Python: read a grid, run it, load what came of it into a pandas frame. See docs/python.md."""
+"""What has come of a grid, as a pandas frame. See docs/python.md."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,28 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.grid import Grid
-
-__all__ = ["Grid", "Results", "UserError", "load_results", "read_grid", "run"]
-
-
-def __getattr__(name: str) -> Any:
-    """`Grid`, whose module knows all methods and so takes longer to import than results take to load."""
-    if name == "Grid":
-        from benchmark.grid import Grid
-
-        return Grid
-    raise AttributeError(f"module 'benchmark.api' has no attribute {name!r}")
-
-
-def read_grid(path: str | Path) -> "Grid":
-    """Read and resolve a grid file; importing its plugins registers the user's methods.
-
-    Raises:
-        UserError: everything that is wrong with the file, one `file:line: message` per line.
-    """
-    from benchmark.grid import read_grid as read
-
-    return read(Path(path))
 
 
 @dataclass(frozen=True)
@@ -112,75 +89,11 @@ def load_results(source: "str | Path | Grid", runs: str | Path = "runs") -> Resu
     if isinstance(source, str | Path):
         if Path(source).is_dir():
             return Results(Record.load(Path(source)))
-        source = read_grid(source)
+        from benchmark.grid import read_grid  # knows all methods: finished reports are read sooner without
+
+        source = read_grid(Path(source))
     experiment = ExperimentFolder(Path(runs) / source.name)
     return Results(collect(replace(source, cells=experiment.recalled(source.cells)), experiment))
-
-
-def run(
-    grid: "str | Path | Grid",
-    *,
-    runs: str | Path = "runs",
-    only: Sequence[str] = (),
-    workers: int = 0,
-    device: str = "auto",
-    retry_failed: bool = False,
-    mlflow: str | bool = False,
-    progress: bool = True,
-) -> Results:
-    """Run every cell of a grid that has no result yet, each in its own process, as `htbench run` does.
-
-    Interrupting it, or Python, stops the processes; the same call, or `htbench run`, goes on where it stopped.
-
-    Args:
-        grid: a grid or its file.
-        runs: the folder of run directories.
-        only: only cells like this: `["method=ht-all", "channels=8,16"]`.
-        workers: cells at a time; 0 is one per core, or one on a GPU.
-        device: "cpu", "cuda", or "auto": a GPU if there is one.
-        retry_failed: run failed and damaged cells again.
-        mlflow: a tracking URI to mirror the run to, or True for the default one.
-        progress: whether to print how far it is.
-
-    Returns:
-        What has come of all cells of the grid. A cell that failed is a row with its reason, and no error.
-
-    Raises:
-        UserError: something is wrong with the grid, or another run is writing its cells.
-    """
-    from contextlib import nullcontext
-
-    from benchmark.execution.display import RunDisplay
-    from benchmark.execution.launch import ready_cells
-    from benchmark.execution.local import execute
-    from benchmark.execution.plan import make_plan
-    from benchmark.grid import select
-    from benchmark.machine.device import resolve_device, resolve_workers
-    from benchmark.machine.terminal import Terminal
-
-    read = read_grid(grid) if isinstance(grid, str | Path) else grid
-    experiment = ExperimentFolder(Path(runs) / read.name)
-    read = replace(read, cells=experiment.recalled(read.cells))
-    device = resolve_device(device)
-    chosen = select(read.cells, only) if only else read.cells
-    to_train, to_test = ready_cells(make_plan(chosen, experiment), retry_failed=retry_failed)
-    todo = [cell.store for cell in [*to_train, *(cell for cell, _ in to_test)]]
-    if todo:
-        experiment.write_grid(read.text)
-        mirroring: Any = nullcontext()
-        if mlflow:
-            from benchmark.tracking import open_mirror
-
-            mirroring = open_mirror(None if mlflow is True else str(mlflow), read, experiment)
-        with mirroring as mirror:
-            events = execute(todo, workers=resolve_workers(workers, device), device=device)
-            try:
-                for event in RunDisplay(Terminal(quiet=not progress, soft_wrap=True), todo).follow(events):
-                    if mirror is not None:
-                        mirror.follow(event)
-            finally:
-                events.close()
-    return load_results(read, runs)
 
 
 def _identity(cell: CellRecord | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""htbench from Python; `benchmark` itself is the face of this room."""
