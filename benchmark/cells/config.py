@@ -11,16 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     PlainValidator,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from benchmark.cells.names import checked_name
 from benchmark.data.configs import DatasetConfig, TestDataConfig
-from benchmark.machine.frozen import Frozen
+from benchmark.machine.frozen import Frozen, Grown
 
 LONGEST = 10**9
 """Training steps; more is a slip."""
@@ -191,7 +189,7 @@ class TuneConfig(Frozen):
         return self
 
 
-class CellConfig(Frozen):
+class CellConfig(Grown):
     """Everything that determines a cell's numbers.
 
     `tuning` marks a trial of `htbench tune`: it is scored on validation episodes and never sees the test split.
@@ -215,11 +213,7 @@ class CellConfig(Frozen):
     content: str | None = None
     tests: tuple[FurtherTest, ...] = ()
 
-    @model_serializer(mode="wrap")
-    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records from before there were further tests stay the same to the last byte."""
-        values: dict[str, Any] = dump(self)
-        return values if self.tests else {name: value for name, value in values.items() if name != "tests"}
+    left_out = frozenset({"tests"})
 
     @field_validator("method")
     @classmethod

@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from benchmark.cells.config import FurtherTest
-from benchmark.machine.frozen import Frozen
+from benchmark.machine.frozen import Frozen, Grown
 
 FORMAT = 1
 """Version of the record; a newer one is refused."""
@@ -19,7 +19,7 @@ class DomainScore(Frozen):
     episodes: int = Field(ge=1)
 
 
-class TestScore(Frozen):
+class TestScore(Grown):
     """Accuracy on the frozen test episodes; per-episode values are in the cell's `test_accuracy.npy`.
 
     Of a task sequence it is the mean over its tasks after the last one, at the length of training.
@@ -37,11 +37,7 @@ class TestScore(Frozen):
     seconds_per_task: float | None = None
     domains: tuple[DomainScore, ...] = ()
 
-    @model_serializer(mode="wrap")
-    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records from before there were domains stay the same to the last byte."""
-        values: dict[str, Any] = dump(self)
-        return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
+    left_out = frozenset({"domains"})
 
 
 class EnsembleScore(TestScore):
@@ -99,7 +95,7 @@ class Model(Frozen):
     order_dependent: bool | None = None
 
 
-class Data(Frozen):
+class Data(Grown):
     """Which data: `sha256` of the images and class names, and how many pictures are in more than one split.
 
     `shared_pictures` is left out where there are none: published datasets have some, others a user may have accepted.
@@ -109,10 +105,7 @@ class Data(Frozen):
     sha256: str
     shared_pictures: int = Field(0, ge=0)
 
-    @model_serializer(mode="wrap")
-    def _without_zero(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = dump(self)
-        return values if self.shared_pictures else {n: v for n, v in values.items() if n != "shared_pictures"}
+    left_out = frozenset({"shared_pictures"})
 
 
 class Provenance(Frozen):

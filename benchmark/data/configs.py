@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.data.pixels.domains import PLANES, View
 from benchmark.data.pixels.normalization import CIFAR_100, IMAGENET_84, Normalization
 from benchmark.data.pixels.rotations import Rotations
-from benchmark.machine.frozen import Frozen
+from benchmark.machine.frozen import Grown
 
 
-class DatasetSection(Frozen):
+class DatasetSection(Grown):
     """A dataset's options."""
 
     if TYPE_CHECKING:
@@ -42,11 +42,7 @@ class DatasetSection(Frozen):
         if name not in self.domain_names:
             raise ValueError(f"no domain {name!r}; there are {', '.join(self.domain_names) or 'none'}")
 
-    @model_serializer(mode="wrap")
-    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records from before there were domains stay the same to the last byte."""
-        values: dict[str, Any] = dump(self)
-        return values if self.domains else {name: value for name, value in values.items() if name != "domains"}
+    left_out = frozenset({"domains"})
 
     @property
     def names(self) -> tuple[str, ...]:

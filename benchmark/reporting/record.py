@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import AfterValidator, ValidationError
 
 from benchmark.cells.arrays import DamagedError, check_accuracy, check_domains, check_matrices, check_sha256, parse_npy
 from benchmark.cells.config import CellConfig
@@ -44,7 +44,7 @@ from benchmark.cells.result import Result
 from benchmark.errors import UserError
 from benchmark.grid.source import parse_value
 from benchmark.machine.files import make_folder, parse_json, write_text, write_whole
-from benchmark.machine.frozen import Frozen
+from benchmark.machine.frozen import Frozen, Grown
 from benchmark.reporting.further_result import (
     FurtherResult,
     further_key,
@@ -80,7 +80,7 @@ class Curve(Frozen):
     accuracy: tuple[float, ...]
 
 
-class CellRecord(Frozen):
+class CellRecord(Grown):
     """One planned cell, whatever has become of it.
 
     `axes` holds its value on every axis of the grid, `diagnostics` what `Method.diagnostics` said at the last
@@ -99,11 +99,7 @@ class CellRecord(Frozen):
     note: str = ""
     tests: tuple[FurtherResult, ...] = ()
 
-    @model_serializer(mode="wrap")
-    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records from before there were further tests stay the same to the last byte."""
-        values: dict[str, Any] = dump(self)
-        return values if self.tests else {name: value for name, value in values.items() if name != "tests"}
+    left_out = frozenset({"tests"})
 
     def damaged(self, why: str) -> "CellRecord":
         """The cell as one whose numbers cannot be trusted."""
