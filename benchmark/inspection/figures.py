@@ -38,7 +38,7 @@ def draw_attention(
     highest = max(float(matrix.max()) for row in means.values() for matrix in row)
     support = episode.support_labels.shape[1]
     width = min(8.0, max(2.2, 0.24 * support))
-    strip = width / support
+    strip = _planes(episode.support_images) * width / support
     heights = [max(0.9, 0.12 * len(row[0])) for row in means.values()]
     with figure_style.drawing():
         figure = Figure(
@@ -81,7 +81,7 @@ def draw_weights(weights: Mapping[str, Tensor], episodes: Episode, titles: Seque
 
     images = {name: [_tiles(one) for one in w] for name, w in weights.items() if name.endswith(("kernel", "weight"))}
     width = 2.4
-    strip = width / episodes.ways
+    strip = _planes(episodes.support_images) * width / episodes.ways
     heights = [min(2.4, max(0.5, width * row[0].shape[0] / row[0].shape[1])) for row in images.values()]
     with figure_style.drawing():
         figure = Figure(
@@ -140,9 +140,16 @@ def _tiles(weights: Tensor) -> Image:
 
 
 def _side_by_side(images: Tensor) -> Image:
-    """Images (B, C, H, W) as one strip (H, B*W) or, in colour, (H, B*W, 3)."""
-    strip = torch.cat(list(images), dim=-1).permute(1, 2, 0).squeeze(-1)
+    """Images (B, C, H, W) as one strip (P*H, B*W) or, in colour, (P*H, B*W, 3), of P planes below each other."""
+    planes = images.split(images.shape[1] // _planes(images), dim=1)
+    strip = torch.cat(list(torch.cat(planes, dim=-2)), dim=-1).permute(1, 2, 0).squeeze(-1)
     return strip.numpy()
+
+
+def _planes(images: Tensor) -> int:
+    """How many pictures, grey or in colour, the channels of an image (..., C, H, W) hold; see `domains: planes`."""
+    channels = images.shape[-3]
+    return channels // (1 if channels % 3 else 3)
 
 
 def _show_image(axes: "Axes", strip: Image) -> None:

@@ -141,8 +141,9 @@ def test_inspect_draws_and_tells_about_a_test_episode(tmp_path: Path) -> None:
     assert drawn == {f"{name}.{kind}" for name in seen["figures"] for kind in ("png", "svg")}
 
 
-def test_inspect_tells_domains_apart(tmp_path: Path) -> None:
-    glyphs = {"name": "glyphs", "domains": ["identity", "invert"]}
+@pytest.mark.parametrize("domains", [["identity", "invert"], "planes"])
+def test_inspect_tells_domains_apart(domains: Any, tmp_path: Path) -> None:
+    glyphs = {"name": "glyphs", "domains": domains}
     folder = train(tmp_path / "cell", "ht-all", model={"channels": 4}, dataset=glyphs)
     seen = inspect_run(load_run(folder), 0, folder / "inspect")
     assert seen.domain_share.keys() == seen.variation_share.keys()
@@ -150,6 +151,17 @@ def test_inspect_tells_domains_apart(tmp_path: Path) -> None:
     assert seen.swap is not None and None not in (seen.swap.same_domain, seen.swap.other_domain)
     said = invoke("inspect", folder).stdout
     assert f"the task itself {seen.swap.own:.1%}" in said and "a task of another domain" in said
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_planes_of_an_image_are_drawn_below_each_other(channels: int) -> None:
+    images = torch.rand(5, channels, 7, 7)
+    strip = _side_by_side(images)
+    if channels in (1, 2):
+        assert np.array_equal(strip[-7:, 7:14], images[1, -1])
+    else:
+        assert np.array_equal(strip[-7:, 7:14], images[1, -3:].permute(1, 2, 0))
+    assert strip.shape[:2] == (7 * (2 if channels in (2, 6) else 1), 35)
 
 
 @pytest.mark.parametrize("method", ["ht-continual", "ht-merged"])
