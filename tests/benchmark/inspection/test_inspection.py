@@ -14,6 +14,7 @@ from benchmark.episodes.draw import stream
 from benchmark.episodes.sampling import sample
 from benchmark.errors import UserError
 from benchmark.inspection import inspect_run
+from benchmark.inspection.figures import _side_by_side
 from benchmark.trained.run import load_run
 from methods import Episode
 from methods.hypertransformer.config import HyperTransformerConfig
